@@ -18,24 +18,28 @@ const (
 	SEV4                      // minor: minimal impact
 )
 
-// rank orders levels from mildest to worst; what is unknown is the worst.
-func (l Level) rank() int {
-	if l < SEV1 || l > SEV4 {
-		return 4
+// known reports whether l is one of the four levels of the playbook.
+func (l Level) known() bool { return SEV1 <= l && l <= SEV4 }
+
+// effective is the level that l is treated as: itself, or SEV1 where l is none.
+func (l Level) effective() Level {
+	if l.known() {
+		return l
 	}
-	return 4 - int(l) + int(SEV1) - 1
+	return SEV1
 }
 
 // AtLeast reports whether l is as bad as m or worse. Unclassified, and any value
-// that is no level, is at least everything.
-func (l Level) AtLeast(m Level) bool { return l.rank() >= m.rank() }
+// that is no level, counts as SEV1 on either side.
+func (l Level) AtLeast(m Level) bool { return l.effective() <= m.effective() }
 
-// Worst returns the worse of the two.
+// Worst returns the worse of the two. Of two that are equally bad it returns the
+// one that is a real level, so that Unclassified stays only where both are.
 func Worst(a, b Level) Level {
-	if b.rank() > a.rank() {
-		return b
+	if a.AtLeast(b) && (a.known() || !b.AtLeast(a)) {
+		return a
 	}
-	return a
+	return b
 }
 
 // String returns "SEV-1" to "SEV-4", "unclassified" or "Level(n)".
@@ -43,7 +47,7 @@ func (l Level) String() string {
 	switch {
 	case l == Unclassified:
 		return "unclassified"
-	case l <= SEV4:
+	case l.known():
 		return fmt.Sprintf("SEV-%d", uint8(l))
 	}
 	return fmt.Sprintf("Level(%d)", uint8(l))
