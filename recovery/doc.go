@@ -1,0 +1,49 @@
+// Package recovery brings a trading bot back by the book: objectives that are
+// measured, backups that count only when they have been read back, steps in the
+// playbook's order, and a checklist in which nothing is true because nobody looked.
+//
+// # Promise
+//
+//   - A backup counts only when it is [Verified]: every byte was read back and
+//     compared. A partial one is never listed as good (law 8).
+//   - Whatever cannot be shown is not so. A check that is missing, fails, panics,
+//     takes too long or has no evidence to give is unproven and says why (law 1).
+//   - A step that changes something is put on the timeline before it begins, and
+//     does not begin when that fails (law 10).
+//
+// # Usage
+//
+// [Objectives] is the playbook's table of RTO and RPO. A [Catalog] stands over one
+// [Target] for each component, takes backups and verifies them, and compares what
+// there is with the objectives. Package filebackup, below this one, is the Target
+// for files and directories.
+//
+// [Sequence] takes a system up again in the order of [PriorityOrder]:
+//
+//	1  Stop Loss System    Ensure all positions have stop losses
+//	2  Position Tracking   Verify all open positions are accounted for
+//	3  Trading Engine      Restore core trading functionality
+//	4  Risk Management     Enable position sizing and leverage controls
+//	5  Market Data Feed    Restore real-time price feeds
+//	6  Decision Engine     Bring LLM and indicators online
+//	7  Memory System       Restore learning capabilities
+//	8  Monitoring          Re-enable observability
+//
+// [Checklist] holds the eight items of the playbook's recovery validation, each
+// proven by a check or attested by a named person where only a person can. After
+// trading was resumed a [Watch] looks every 30 seconds for 15 minutes.
+//
+// # Failure
+//
+// [ErrUnproven] with [*UnprovenError] says what could not be shown and why.
+// [ErrDamaged] with [*DamagedError] names the first file that differs from what was
+// backed up. [ErrNoBackup] says that a component has no verified backup. A check
+// that ignores its context is left behind when its time is over: the answer comes
+// in time, the goroutine ends when the check returns.
+//
+// # Testing
+//
+// Package recoverytest has a conformance suite for a Target of your own, a Target
+// in memory and a [Recorder] that can be told to fail. Timers are those of package
+// time, so that a Watch of 15 minutes runs at once in a testing/synctest bubble.
+package recovery

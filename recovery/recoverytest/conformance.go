@@ -1,0 +1,172 @@
+package recoverytest
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/andon-go/andon/recovery"
+)
+
+// Subject is a target under test.
+type Subject struct {
+	// Target has something to back up, and no backup yet.
+	Target recovery.Target
+
+	// Damage changes one bit of the data of a stored backup without telling the
+	// target.
+	Damage func(name string) error
+}
+
+// TestTarget tests that a target keeps the rules of recovery.Target. open is
+// called once for each rule and returns a fresh one.
+func TestTarget(t *testing.T, open func(t *testing.T) Subject) {
+	now := time.Date(2026, 3, 4, 15, 4, 5, 0, time.UTC)
+	for _, rule := range []struct {
+		name string
+		test func(t *testing.T, s Subject, now time.Time)
+	}{
+		{"a fresh target lists nothing and no error", ruleFresh},
+		{"a backup is complete and listed, and counts only once it was verified", ruleVerified},
+		{"two backups of one second are two backups", ruleTwoAtOnce},
+		{"the newest is listed first", ruleNewestFirst},
+		{"a damaged backup is found, named, and listed as damaged", ruleDamaged},
+		{"damage after a verification is found by the next one", ruleDamagedLater},
+		{"a name that there is not is ErrNotFound", ruleNotFound},
+		{"a backup that was cancelled never counts", ruleCancelled},
+	} {
+		t.Run(rule.name, func(t *testing.T) { rule.test(t, open(t), now) })
+	}
+}
+
+func ruleFresh(t *testing.T, s Subject, _ time.Time) {
+	if got := list(t, s); len(got) != 0 {
+		t.Fatalf("Backups lists %v before there was one", got)
+	}
+}
+
+func ruleVerified(t *testing.T, s Subject, now time.Time) {
+	b := take(t, s, now)
+	if !b.At.Equal(now) || b.Component == "" || b.Files <= 0 || b.Bytes <= 0 {
+		t.Errorf("Backup at %v does not say what it holds: %+v", now, b)
+	}
+	wantState(t, s, b.Name, recovery.Complete)
+	later := now.Add(time.Minute)
+	v, err := s.Target.Verify(t.Context(), b.Name, later)
+	if err != nil || v.State != recovery.Verified || !v.VerifiedAt.Equal(later) || v.Name != b.Name {
+		t.Fatalf("Verify of a sound backup at %v gives %+v, %v", later, v, err)
+	}
+	wantState(t, s, b.Name, recovery.Verified)
+}
+
+func ruleTwoAtOnce(t *testing.T, s Subject, now time.Time) {
+	if a, b := take(t, s, now), take(t, s, now); a.Name == b.Name {
+		t.Fatalf("both backups are called %s: one of them is lost", a.Name)
+	}
+	if got := list(t, s); len(got) != 2 {
+		t.Fatalf("Backups lists %d after two", len(got))
+	}
+}
+
+func ruleNewestFirst(t *testing.T, s Subject, now time.Time) {
+	take(t, s, now)
+	newest := take(t, s, now.Add(2*time.Second))
+	take(t, s, now.Add(time.Second))
+	if got := list(t, s); got[0].Name != newest.Name {
+		t.Fatalf("Backups lists %s first, the newest is %s", got[0].Name, newest.Name)
+	}
+}
+
+func ruleDamaged(t *testing.T, s Subject, now time.Time) {
+	b := take(t, s, now)
+	damage(t, s, b.Name)
+	wantDamaged(t, s, b.Name, now)
+}
+
+func ruleDamagedLater(t *testing.T, s Subject, now time.Time) {
+	b := take(t, s, now)
+	if _, err := s.Target.Verify(t.Context(), b.Name, now); err != nil {
+		t.Fatalf("Verify of a sound backup: %v", err)
+	}
+	damage(t, s, b.Name)
+	wantDamaged(t, s, b.Name, now)
+}
+
+func wantDamaged(t *testing.T, s Subject, name string, now time.Time) {
+	t.Helper()
+	b, err := s.Target.Verify(t.Context(), name, now)
+	if !errors.Is(err, recovery.ErrDamaged) || b.Good() {
+		t.Fatalf("Verify of a damaged backup gives %v, %v; want an error that is ErrDamaged", b.State, err)
+	}
+	if d, ok := errors.AsType[*recovery.DamagedError](err); !ok || d.File == "" || d.Backup != name {
+		t.Errorf("the error does not name the backup and the file: %v", err)
+	}
+	wantState(t, s, name, recovery.Damaged)
+}
+
+func ruleNotFound(t *testing.T, s Subject, now time.Time) {
+	for _, name := range []string{recovery.BackupName(now, 1), "", ".", "..", "../x", "/"} {
+		if _, err := s.Target.Verify(t.Context(), name, now); !errors.Is(err, recovery.ErrNotFound) {
+			t.Errorf("Verify of %q, which there is not, gives %v", name, err)
+		}
+	}
+}
+
+func ruleCancelled(t *testing.T, s Subject, now time.Time) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := s.Target.Backup(ctx, now); err == nil {
+		t.Error("Backup with a cancelled context gives no error")
+	}
+	if _, err := s.Target.Backups(ctx); err == nil {
+		t.Error("Backups with a cancelled context gives no error")
+	}
+	for _, b := range list(t, s) {
+		if b.State == recovery.Complete || b.State == recovery.Verified {
+			t.Errorf("a cancelled backup is listed as %v", b.State)
+		}
+	}
+}
+
+func take(t *testing.T, s Subject, now time.Time) recovery.Backup {
+	t.Helper()
+	b, err := s.Target.Backup(t.Context(), now)
+	if err != nil {
+		t.Fatalf("Backup: %v", err)
+	}
+	if b.State != recovery.Complete {
+		t.Fatalf("Backup returns it as %v, and only Verify may say more than complete", b.State)
+	}
+	return b
+}
+
+func damage(t *testing.T, s Subject, name string) {
+	t.Helper()
+	if err := s.Damage(name); err != nil {
+		t.Fatalf("damaging %s: %v", name, err)
+	}
+}
+
+func list(t *testing.T, s Subject) []recovery.Backup {
+	t.Helper()
+	backups, err := s.Target.Backups(t.Context())
+	if err != nil {
+		t.Fatalf("Backups: %v", err)
+	}
+	return backups
+}
+
+func wantState(t *testing.T, s Subject, name string, want recovery.State) {
+	t.Helper()
+	for _, b := range list(t, s) {
+		if b.Name != name {
+			continue
+		}
+		if b.State != want {
+			t.Errorf("%s is listed as %v, want %v", name, b.State, want)
+		}
+		return
+	}
+	t.Errorf("%s is not listed, want it as %v", name, want)
+}

@@ -1,0 +1,15 @@
+package recoverytest_test
+
+import (
+	"testing"
+
+	"github.com/andon-go/andon/recovery"
+	"github.com/andon-go/andon/recovery/recoverytest"
+)
+
+func TestTargetInMemoryConforms(t *testing.T) {
+	recoverytest.TestTarget(t, func(*testing.T) recoverytest.Subject {
+		target := recoverytest.NewTarget(recovery.Configuration, []byte("leverage: 2"))
+		return recoverytest.Subject{Target: target, Damage: target.Damage}
+	})
+}

@@ -1,0 +1,197 @@
+package recovery
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// SequenceConfig says what is brought back, and in which order.
+type SequenceConfig struct {
+	// Steps in the order in which they run. Defaults to PriorityOrder(), which
+	// without checks proves nothing.
+	Steps []Step
+
+	// Budget is the time of a step that names none. Defaults to 5 minutes.
+	Budget time.Duration
+
+	// Recorder keeps each action before it begins and each result. Required.
+	Recorder Recorder
+
+	// OnResult is told of each result as it comes, on the goroutine of Run. Nil
+	// tells nobody.
+	OnResult func(StepResult)
+}
+
+func (c SequenceConfig) withDefaults() SequenceConfig {
+	if c.Steps == nil {
+		c.Steps = PriorityOrder()
+	}
+	if c.Budget == 0 {
+		c.Budget = 5 * time.Minute
+	}
+	if c.OnResult == nil {
+		c.OnResult = func(StepResult) {}
+	}
+	return c
+}
+
+func (c SequenceConfig) validate() error {
+	var errs []error
+	if err := validateSteps(c.Steps); err != nil {
+		errs = append(errs, err)
+	}
+	if c.Budget < 0 {
+		errs = append(errs, fmt.Errorf("Budget: %v", c.Budget))
+	}
+	if c.Recorder == nil {
+		errs = append(errs, errors.New("Recorder: is nil, and a recovery that is not on the timeline may not begin"))
+	}
+	return errors.Join(errs...)
+}
+
+// Sequence brings a system back step by step and stops at the first that cannot be
+// proven. It is safe for concurrent use, but two runs at once act twice.
+type Sequence struct {
+	cfg SequenceConfig
+}
+
+// NewSequence returns a sequence, or every problem of the configuration, joined.
+func NewSequence(cfg SequenceConfig) (*Sequence, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, err
+	}
+	cfg.Steps = slices.Clone(cfg.Steps)
+	return &Sequence{cfg}, nil
+}
+
+// Run performs the steps for by, a named person or component. Each is checked
+// first and acted on only when the check does not hold, then checked again.
+//
+// proven holds results of an earlier run: a step that is proven there, and whose
+// needs are too, is not done again. The results are those of all steps up to the
+// one where the run ended, the earlier ones included. The error is nil when every
+// step is proven, else *UnprovenError of the one that is not.
+func (s *Sequence) Run(ctx context.Context, by string, proven []StepResult) ([]StepResult, error) {
+	if by == "" {
+		return nil, errors.New("recovery sequence: who runs it is empty")
+	}
+	earlier, err := s.earlier(proven)
+	if err != nil {
+		return nil, err
+	}
+	var results []StepResult
+	for _, step := range s.cfg.Steps {
+		if r, ok := earlier[step.Name]; ok {
+			results = append(results, r)
+			continue
+		}
+		r, err := s.perform(ctx, by, step)
+		results = append(results, r)
+		s.cfg.OnResult(r)
+		if err != nil {
+			return results, &UnprovenError{step.Name, err}
+		}
+	}
+	return results, nil
+}
+
+// earlier keeps of the results those that still count.
+func (s *Sequence) earlier(proven []StepResult) (map[string]StepResult, error) {
+	given := map[string]StepResult{}
+	for _, r := range proven {
+		if !slices.ContainsFunc(s.cfg.Steps, func(step Step) bool { return step.Name == r.Name }) {
+			return nil, fmt.Errorf("recovery sequence: the earlier result of %q belongs to no step", r.Name)
+		}
+		given[r.Name] = r // of two results the later one counts
+	}
+	counts := map[string]StepResult{}
+	for _, step := range s.cfg.Steps {
+		r := given[step.Name]
+		if !r.Proven || r.Evidence == "" {
+			continue
+		}
+		if !slices.ContainsFunc(step.Needs, func(need string) bool { return !counts[need].Proven }) {
+			counts[step.Name] = r
+		}
+	}
+	return counts, nil
+}
+
+// perform does one step and puts the outcome on the timeline. A step whose proof
+// cannot be recorded is not proven.
+func (s *Sequence) perform(ctx context.Context, by string, step Step) (StepResult, error) {
+	r := StepResult{Name: step.Name, Began: time.Now()}
+	budget := step.Budget
+	if budget == 0 {
+		budget = s.cfg.Budget
+	}
+	evidence, err := s.bringUp(ctx, by, step, budget, &r)
+	r.Ended = time.Now()
+	what, why := "recovery step proven: "+step.Name, evidence
+	if err != nil {
+		what, why = "recovery step unproven: "+step.Name, err.Error()
+	}
+	// The outcome is told even when ctx has ended: it has happened.
+	if rerr := s.record(context.WithoutCancel(ctx), r.Ended, by, what, why); rerr != nil {
+		err = errors.Join(err, rerr)
+	}
+	if err != nil {
+		r.Problem = err.Error()
+		return r, err
+	}
+	r.Proven, r.Evidence = true, evidence
+	return r, nil
+}
+
+// bringUp checks, acts when it must, and checks again, all within the budget.
+func (s *Sequence) bringUp(ctx context.Context, by string, step Step, budget time.Duration, r *StepResult) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, budget)
+	defer cancel()
+	evidence, err := prove(ctx, budget, step.Check)
+	if err == nil || step.Action == nil || step.Check == nil || ctx.Err() != nil {
+		return evidence, err
+	}
+	what := "recovery step begins: " + step.Name
+	if err := s.record(ctx, time.Now(), by, what, step.Purpose+"; before: "+err.Error()); err != nil {
+		return "", err
+	}
+	r.Acted = true
+	if err := act(ctx, budget, step.Action); err != nil {
+		return "", err
+	}
+	return prove(ctx, budget, step.Check)
+}
+
+// act runs an action as prove runs a check. When its time is over it may still be
+// at work, and the error says so.
+func act(ctx context.Context, budget time.Duration, action func(context.Context) error) error {
+	_, err := prove(ctx, budget, func(ctx context.Context) (string, error) {
+		if err := action(ctx); err != nil {
+			return "", err
+		}
+		return "done", nil
+	})
+	switch {
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+		return fmt.Errorf("the action's outcome is not known, it may still be at work: %w", err)
+	case err != nil:
+		return fmt.Errorf("the action: %w", err)
+	}
+	return nil
+}
+
+func (s *Sequence) record(ctx context.Context, at time.Time, who, what, why string) error {
+	return record(ctx, s.cfg.Recorder, at, who, what, why)
+}
+
+// record wraps a Recorder's refusal in the error that callers branch on.
+func record(ctx context.Context, rec Recorder, at time.Time, who, what, why string) error {
+	if err := rec.Record(ctx, at, who, what, why); err != nil {
+		return fmt.Errorf("%s: %w: %w", what, ErrNotRecorded, err)
+	}
+	return nil
+}
