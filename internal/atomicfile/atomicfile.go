@@ -2,7 +2,8 @@
 // the old content or the new, never a mixture and never nothing.
 //
 // Write fsyncs the file before it is renamed and the directory after it, so that
-// the new content is on disk when Write returns nil.
+// the new content is on disk when Write returns nil. A crash can leave a temporary
+// file named ".NAME.tmp-*" beside the file; it is never read.
 package atomicfile
 
 import (
@@ -13,7 +14,9 @@ import (
 	"path/filepath"
 )
 
-// Write replaces the file at path with data. On an error the old content, or its
+// Write replaces the file at path with data and gives it exactly the permissions in
+// perm, whatever the umask. A symbolic link at path is replaced, not followed. It is
+// safe for concurrent use: the last of several writers wins, whole. On an error the old content, or its
 // absence, is what a reader sees, except that a failed fsync of the directory
 // leaves the new content in place but not yet durable; the error says which.
 func Write(path string, data []byte, perm fs.FileMode) (err error) {
