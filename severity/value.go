@@ -13,7 +13,7 @@ type Unit string
 const (
 	Share Unit = "share" // N of Of: orders failed of orders sent, bytes in use of bytes there are
 	Nanos Unit = "ns"    // N nanoseconds over Of operations
-	Count Unit = "count" // N things; Of is 1
+	Count Unit = "count" // N things; Of is always 1
 )
 
 // Value is one measurement, as a ratio of whole numbers so that it compares
@@ -47,10 +47,15 @@ func known(n, of int64, u Unit) Value {
 }
 
 // Known reports whether v is a measurement: its unit is one of this package's, N
-// is not negative and Of is positive.
+// is not negative, Of is positive, and of a Count it is 1.
 func (v Value) Known() bool {
-	unit := v.Unit == Share || v.Unit == Nanos || v.Unit == Count
-	return unit && v.N >= 0 && v.Of > 0
+	switch v.Unit {
+	case Share, Nanos:
+		return v.N >= 0 && v.Of > 0
+	case Count:
+		return v.N >= 0 && v.Of == 1
+	}
+	return false
 }
 
 // Reaches reports whether v is at or above the threshold t. It does when either
@@ -64,13 +69,18 @@ func (v Value) Reaches(t Value) bool {
 	return leftHi > rightHi || leftHi == rightHi && leftLo >= rightLo
 }
 
-// add returns the two measurements taken as one, or unknown where one of them is,
-// their units differ or a sum does not fit.
+// add returns the two measurements taken as one: the share of both together, the
+// mean time, the total number. It is unknown where one of them is, their units
+// differ or a sum does not fit.
 func (v Value) add(w Value) Value {
 	if !v.Known() || !w.Known() || v.Unit != w.Unit {
 		return Value{}
 	}
-	return known(v.N+w.N, v.Of+w.Of, v.Unit) // a sum that does not fit is negative, so unknown
+	of := v.Of + w.Of
+	if v.Unit == Count {
+		of = 1
+	}
+	return known(v.N+w.N, of, v.Unit) // a sum that does not fit is negative, so unknown
 }
 
 // String writes a value for people: "3 of 12", "512ms over 4", "7" or "unknown".
