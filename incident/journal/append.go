@@ -1,0 +1,187 @@
+package journal
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"runtime"
+
+	"github.com/andon-go/andon/incident"
+)
+
+// waiter is one call of Append until it is answered.
+type waiter struct {
+	expected uint64
+	events   []incident.Event
+	bodies   []incident.Body
+	err      error
+	wake     chan bool // true: you write now, for all who wait; false: you are answered
+}
+
+// Append is incident.Store's. It waits for the disk; ctx is looked at before, and
+// an append that has begun is not given up.
+func (j *Journal) Append(ctx context.Context, expected uint64, events ...incident.Event) ([]incident.Event, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, fmt.Errorf("journal: append: %w", err)
+	}
+	w := &waiter{expected: expected, wake: make(chan bool, 1)}
+	w.events = append(w.events, events...)
+	w.bodies = make([]incident.Body, len(events))
+	for i := range events {
+		var err error
+		if w.bodies[i], err = events[i].Encode(); err != nil {
+			return nil, fmt.Errorf("journal: append: %w", err)
+		}
+	}
+	if j.enter(w) {
+		j.lead()
+	}
+	if w.err != nil {
+		return nil, w.err
+	}
+	return w.events, nil
+}
+
+// enter queues a writer and waits for its turn or its answer. True means that it
+// has to write, for itself and for all who wait.
+func (j *Journal) enter(w *waiter) bool {
+	j.queueMu.Lock()
+	j.queue = append(j.queue, w)
+	first := !j.leading
+	j.leading = true
+	j.queueMu.Unlock()
+	return first || <-w.wake
+}
+
+// lead writes for everybody who waits, the caller first, and hands on to the next.
+func (j *Journal) lead() {
+	// Those who were answered by the last write are about to come again. Letting
+	// them in first makes one fdatasync of two.
+	runtime.Gosched()
+	j.queueMu.Lock()
+	batch := j.queue
+	j.queue = nil
+	j.queueMu.Unlock()
+
+	j.commit(batch)
+
+	j.queueMu.Lock()
+	if j.leading = len(j.queue) > 0; j.leading {
+		j.queue[0].wake <- true
+	}
+	j.queueMu.Unlock()
+	for _, w := range batch[1:] {
+		w.wake <- false
+	}
+}
+
+// commit writes a batch with one write and one fdatasync.
+func (j *Journal) commit(batch []*waiter) {
+	j.fileMu.Lock()
+	defer j.fileMu.Unlock()
+	next := j.extent // only commit changes it, and fileMu is held
+	old := next.size
+	j.buf = j.buf[:0]
+	for _, w := range batch {
+		j.seal(w, &next)
+	}
+	if len(j.buf) == 0 {
+		return
+	}
+	if err := j.write(old); err != nil {
+		for _, w := range batch {
+			if w.err == nil {
+				w.err = fmt.Errorf("journal: %s: append: %w", j.path, err)
+			}
+		}
+		return
+	}
+	j.extentMu.Lock()
+	j.extent = next
+	j.extentMu.Unlock()
+}
+
+// seal gives a writer's events their place behind next, or says that they have none.
+func (j *Journal) seal(w *waiter, next *extent) {
+	if w.expected != incident.Any && w.expected != next.tip.Seq {
+		w.err = &incident.ConflictError{Expected: w.expected, Last: next.tip.Seq}
+		return
+	}
+	for i, body := range w.bodies {
+		start, prev := len(j.buf), next.tip
+		var own incident.Hash
+		j.buf, own = body.Seal(j.buf, prev.Seq+1, prev.Hash)
+		j.buf = append(j.buf, '\n')
+		next.add(prev.Seq+1, own, len(j.buf)-start)
+		e := &w.events[i]
+		e.Seq, e.Prev, e.Hash = prev.Seq+1, prev.Hash, own
+	}
+}
+
+// write makes the buffer durable at offset at. When that fails the file is cut
+// back, by this call or before the next write.
+func (j *Journal) write(at int64) error {
+	if j.closed {
+		return ErrClosed
+	}
+	if err := j.repair(at); err != nil {
+		return err
+	}
+	if err := j.intact(at); err != nil {
+		return err
+	}
+	j.dirty = true
+	if _, err := j.f.WriteAt(j.buf, at); err != nil {
+		return j.undo(at, err)
+	}
+	if err := datasync(j.f); err != nil {
+		// What the disk has is not known. The next write starts with a file that
+		// was cut back and synced anew, so no page counts as clean that is not.
+		return j.undo(at, fmt.Errorf("fdatasync: %w", err))
+	}
+	j.dirty = false
+	return nil
+}
+
+// undo takes back what a failed write left, if it can.
+func (j *Journal) undo(at int64, cause error) error {
+	if err := j.repair(at); err != nil {
+		return fmt.Errorf("%w; the next append cuts the file back (now: %w)", cause, err)
+	}
+	return cause
+}
+
+// repair cuts the file back to its last durable record.
+func (j *Journal) repair(at int64) error {
+	if !j.dirty {
+		return nil
+	}
+	if err := j.f.Truncate(at); err != nil {
+		return fmt.Errorf("cutting it back to the last durable record: %w", err)
+	}
+	if err := j.f.Sync(); err != nil {
+		return fmt.Errorf("cutting it back to the last durable record: fsync: %w", err)
+	}
+	j.dirty = false
+	return nil
+}
+
+// intact says if the file is no longer the one that was opened, so that records do
+// not go where nobody will find them.
+func (j *Journal) intact(size int64) error {
+	there, err := os.Stat(j.path)
+	if err != nil {
+		return &DamagedError{Path: j.path, Why: "it was removed underneath: " + err.Error()}
+	}
+	mine, err := j.f.Stat()
+	if err != nil {
+		return err
+	}
+	if !os.SameFile(there, mine) {
+		return &DamagedError{Path: j.path, Why: "another file stands in its place"}
+	}
+	if mine.Size() != size {
+		return &DamagedError{Path: j.path, Why: fmt.Sprintf("it has %d bytes and its records %d: somebody else wrote to it", mine.Size(), size)}
+	}
+	return nil
+}

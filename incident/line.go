@@ -1,0 +1,194 @@
+package incident
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// MaxLine is the longest line that an event may have, in bytes. A longer event is
+// refused by a store; Manager shortens long texts, and says so in them.
+const MaxLine = 1 << 20
+
+var (
+	// ErrEvent says that an event cannot be stored as it is: it lacks who, what,
+	// why or when, or is longer than MaxLine.
+	ErrEvent = errors.New("event cannot be stored")
+
+	// ErrLine says that a line is no event, or is not the one that was written.
+	ErrLine = errors.New("not a valid event line")
+)
+
+// Hash is the SHA-256 of an event's line up to its own hash. The zero value stands
+// before the first event.
+type Hash [sha256.Size]byte
+
+// String returns the hash in hexadecimal.
+func (h Hash) String() string { return hex.EncodeToString(h[:]) }
+
+// Body is an event encoded but for its place: the part that many goroutines can
+// prepare at once. Seal does the rest.
+type Body []byte
+
+// Encode prepares an event for a store. Seq, Prev and Hash are left out. Invalid
+// UTF-8 is stored as U+FFFD. The error is ErrEvent and names each field.
+func (e Event) Encode() (Body, error) {
+	if err := e.validate(); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrEvent, err)
+	}
+	var buf bytes.Buffer
+	enc := json.NewEncoder(&buf)
+	enc.SetEscapeHTML(false) // the file is for people too
+	if err := enc.Encode(wireBody{e.At.UTC(), e.Incident, e.Kind, e.By, e.What, e.Why, e.Data}); err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrEvent, err)
+	}
+	body := buf.Bytes()[1 : buf.Len()-2] // without the braces and the newline
+	if len(body) > MaxLine-lineFrame {
+		return nil, fmt.Errorf("%w: it has %d bytes and %d are allowed", ErrEvent, len(body), MaxLine-lineFrame)
+	}
+	return body, nil
+}
+
+// wireBody is the middle of a line.
+type wireBody struct {
+	At       time.Time `json:"at"`
+	Incident string    `json:"incident,omitempty"`
+	Kind     Kind      `json:"kind"`
+	By       string    `json:"by"`
+	What     string    `json:"what"`
+	Why      string    `json:"why"`
+	Data     Data      `json:"data,omitzero"`
+}
+
+const (
+	lineOpen = `{"seq":`
+	linePrev = `,"prev":"`
+	lineHash = `","hash":"`
+	lineEnd  = `"}`
+
+	hexLen    = 2 * sha256.Size
+	lineTail  = len(linePrev) + hexLen + len(lineHash) + hexLen + len(lineEnd)
+	lineFrame = len(lineOpen) + 20 + 1 + lineTail // the most that Seal adds
+)
+
+// Seal appends the line of the event with number seq after the one whose hash is
+// prev, without a newline, and returns the line's own hash:
+//
+//	{"seq":7,"at":"…","kind":"…","by":"…","what":"…","why":"…","prev":"…","hash":"…"}
+//
+// The hash covers every byte of the line before `","hash":"`, so any tool that
+// knows SHA-256 can check it.
+func (b Body) Seal(dst []byte, seq uint64, prev Hash) ([]byte, Hash) {
+	start := len(dst)
+	dst = append(dst, lineOpen...)
+	dst = strconv.AppendUint(dst, seq, 10)
+	dst = append(dst, ',')
+	dst = append(dst, b...)
+	dst = append(dst, linePrev...)
+	dst = hex.AppendEncode(dst, prev[:])
+	own := Hash(sha256.Sum256(dst[start:]))
+	dst = append(dst, lineHash...)
+	dst = hex.AppendEncode(dst, own[:])
+	return append(dst, lineEnd...), own
+}
+
+// Link is a line's place in the chain.
+type Link struct {
+	Seq        uint64
+	Prev, Hash Hash
+}
+
+// ParseLink reads a line's place and checks that its bytes have the hash that it
+// gives. It does not look at the rest, and does not allocate. The error is ErrLine.
+func ParseLink(line []byte) (Link, error) {
+	var l Link
+	body, ok := bytes.CutPrefix(line, []byte(lineOpen))
+	if !ok {
+		return l, fmt.Errorf("%w: it does not begin with %s", ErrLine, lineOpen)
+	}
+	digits, _, ok := bytes.Cut(body, []byte(","))
+	if !ok || len(body) < len(digits)+1+lineTail {
+		return l, fmt.Errorf("%w: it is cut short", ErrLine)
+	}
+	for _, c := range digits {
+		if c < '0' || c > '9' || l.Seq > (1<<63)/10 {
+			return l, fmt.Errorf("%w: seq is not a number", ErrLine)
+		}
+		l.Seq = l.Seq*10 + uint64(c-'0')
+	}
+	if l.Seq == 0 || digits[0] == '0' {
+		return l, fmt.Errorf("%w: seq does not begin at 1", ErrLine)
+	}
+	tail := line[len(line)-lineTail:]
+	tail, okPrev := cutHash(tail, linePrev, &l.Prev)
+	tail, okHash := cutHash(tail, lineHash, &l.Hash)
+	if !okPrev || !okHash || string(tail) != lineEnd {
+		return l, fmt.Errorf("%w: it does not end with prev and hash", ErrLine)
+	}
+	covered := line[:len(line)-len(lineEnd)-hexLen-len(lineHash)]
+	if sha256.Sum256(covered) != l.Hash {
+		return l, fmt.Errorf("%w: event %d was altered: its bytes do not have its hash", ErrLine, l.Seq)
+	}
+	return l, nil
+}
+
+// cutHash reads `label` and the hash after it.
+func cutHash(b []byte, label string, h *Hash) ([]byte, bool) {
+	if len(b) < len(label)+hexLen || string(b[:len(label)]) != label {
+		return b, false
+	}
+	b = b[len(label):]
+	for i := range h {
+		hi, lo := nibble(b[2*i]), nibble(b[2*i+1])
+		if hi > 15 || lo > 15 {
+			return b, false
+		}
+		h[i] = hi<<4 | lo
+	}
+	return b[hexLen:], true
+}
+
+// nibble reads one lower-case hexadecimal digit; 255 is none. One spelling only,
+// so that a line has one form.
+func nibble(c byte) byte {
+	switch {
+	case '0' <= c && c <= '9':
+		return c - '0'
+	case 'a' <= c && c <= 'f':
+		return c - 'a' + 10
+	}
+	return 255
+}
+
+// ParseLine reads an event from its line, without the newline, and checks its own
+// hash. That Prev is the hash of the line before is for the reader of the whole
+// file to check. The error is ErrLine and says what is wrong.
+func ParseLine(line []byte) (Event, error) {
+	l, err := ParseLink(line)
+	if err != nil {
+		return Event{}, err
+	}
+	var w struct {
+		Seq uint64 `json:"seq"`
+		wireBody
+		Prev string `json:"prev"`
+		Hash string `json:"hash"`
+	}
+	if err := json.Unmarshal(line, &w); err != nil {
+		return Event{}, fmt.Errorf("%w: event %d: %w", ErrLine, l.Seq, err)
+	}
+	if w.Seq != l.Seq || w.Prev != l.Prev.String() || w.Hash != l.Hash.String() {
+		return Event{}, fmt.Errorf("%w: event %d: seq, prev or hash stands there twice", ErrLine, l.Seq)
+	}
+	b := w.wireBody
+	e := Event{l.Seq, b.At, b.Incident, b.Kind, b.By, b.What, b.Why, b.Data, l.Prev, l.Hash}
+	if err := e.validate(); err != nil {
+		return Event{}, fmt.Errorf("%w: event %d: %w", ErrLine, l.Seq, err)
+	}
+	return e, nil
+}
