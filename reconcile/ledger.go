@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/andon-go/andon"
@@ -110,8 +111,11 @@ func uniqueFills(fills []andon.Fill) (unique []andon.Fill, repeats int, err erro
 // sortFills orders by time and then by id, so that numbers count as numbers.
 func sortFills(fills []andon.Fill) {
 	slices.SortFunc(fills, func(a, b andon.Fill) int {
-		return cmp.Or(a.At.Compare(b.At), cmp.Compare(len(a.ID), len(b.ID)), cmp.Compare(a.ID, b.ID),
-			cmp.Compare(a.Venue, b.Venue))
+		c := cmp.Or(a.At.Compare(b.At), cmp.Compare(len(a.ID), len(b.ID)), cmp.Compare(a.ID, b.ID))
+		if c == 0 { // two rows under one id
+			c = strings.Compare(rowText(a), rowText(b))
+		}
+		return c
 	})
 }
 

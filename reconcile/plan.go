@@ -194,7 +194,7 @@ func DecodePlan(data []byte) (*Plan, error) {
 	dec.DisallowUnknownFields()
 	var p Plan
 	if err := dec.Decode(&p); err != nil {
-		return nil, fmt.Errorf("plan: line %d: %w", 1+bytes.Count(data[:dec.InputOffset()], []byte("\n")), err)
+		return nil, fmt.Errorf("plan: line %d: %w", lineOf(data, dec, err), err)
 	}
 	if _, err := dec.Token(); err != io.EOF {
 		return nil, errors.New("plan: there is more after the plan")
@@ -205,6 +205,15 @@ func DecodePlan(data []byte) (*Plan, error) {
 	return &p, nil
 }
 
+// lineOf returns the line at which decoding stopped, counted from 1.
+func lineOf(data []byte, dec *json.Decoder, err error) int {
+	at := dec.InputOffset()
+	if syntax, ok := errors.AsType[*json.SyntaxError](err); ok {
+		at = syntax.Offset
+	}
+	return 1 + bytes.Count(data[:min(int(at), len(data))], []byte("\n"))
+}
+
 // WriteTable writes the plan for people: every repair with its reason and its rows
 // before and after, and what is left.
 func (p *Plan) WriteTable(w io.Writer) error {
@@ -212,7 +221,7 @@ func (p *Plan) WriteTable(w io.Writer) error {
 	fmt.Fprintf(tw, "%s\nvenue %s, facts of %s, repairs of the book only: %d\n",
 		p.ID, p.Venue, p.At.Format(time.RFC3339), len(p.Repairs))
 	for i, r := range p.Repairs {
-		fmt.Fprintf(tw, "%d\t%v\t%v\t%s\n", i+1, r.Action, r.Edit.Key, cell(r.Why))
+		fmt.Fprintf(tw, "%d\t%v\t%s\t%s\n", i+1, r.Action, cell(r.Edit.Key.String()), cell(r.Why))
 		before, after := r.Edit.lines()
 		for _, l := range before {
 			fmt.Fprintf(tw, "\t-\t%s\t\n", cell(l))
@@ -222,7 +231,7 @@ func (p *Plan) WriteTable(w io.Writer) error {
 		}
 	}
 	for _, l := range p.Left {
-		fmt.Fprintf(tw, "left\t%v\t%v\t%s\n", l.Kind, l.Key, cell(l.Why))
+		fmt.Fprintf(tw, "left\t%v\t%s\t%s\n", l.Kind, cell(l.Key.String()), cell(l.Why))
 	}
 	return tw.Flush()
 }

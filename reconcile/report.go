@@ -143,12 +143,12 @@ func (r *Report) WriteTable(w io.Writer) error {
 			len(c.Discrepancies), len(c.Unknown), c.RepeatsInBook+c.RepeatsOnVenue)
 	}
 	for _, q := range r.Failed {
-		fmt.Fprintf(tw, "NO ANSWER\t%v\n", q)
+		fmt.Fprintf(tw, "NO ANSWER\t%s\n", cell(q.Error()))
 	}
 	if ds := r.Discrepancies(); len(ds) > 0 {
 		fmt.Fprintln(tw, "kind\twhat\tbook\tvenue")
 		for _, d := range ds {
-			fmt.Fprintf(tw, "%v\t%v\t%s\t%s\n", d.Kind, d.Key, cell(d.InBook), cell(d.OnVenue))
+			fmt.Fprintf(tw, "%v\t%s\t%s\t%s\n", d.Kind, cell(d.Key.String()), cell(d.InBook), cell(d.OnVenue))
 		}
 	}
 	return tw.Flush()

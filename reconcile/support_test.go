@@ -172,3 +172,14 @@ func newFileBook(t *testing.T) *reconcile.FileBook {
 	require.NoError(t, b.Create(t.Context()))
 	return b
 }
+
+// witness counts the book's positions whenever something is recorded.
+type witness struct {
+	book      *memoryBook
+	positions []int
+}
+
+func (w *witness) Record(context.Context, time.Time, string, string, string) error {
+	w.positions = append(w.positions, len(w.book.records.Positions))
+	return nil
+}
