@@ -6,10 +6,11 @@ import (
 	"time"
 
 	"github.com/andon-go/andon"
+	"github.com/andon-go/andon/reconcile"
 )
 
 // EntryPlaces is how many digits after the point the entry price of a position has.
-const EntryPlaces = 8
+const EntryPlaces = reconcile.EntryPlaces
 
 // maxAmount bounds every price and quantity, so that their products stay exact.
 var maxAmount = andon.MustDecimal("1000000000")

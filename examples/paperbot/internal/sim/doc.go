@@ -16,7 +16,8 @@
 //
 // Money is exact. The balance is the deposit plus realised profit less fees to the last
 // digit; only [andon.Position.Entry] is rounded, half to even, to [EntryPlaces] digits,
-// and what that rounds off is kept and realised when the leg becomes flat.
+// and what that rounds off is kept and realised when the leg becomes flat. A book that
+// [reconcile.Derive] makes of the fills has the same entry prices.
 //
 // The venue itself keeps three rules: a reduce-only order never opens and never
 // flips, a client id is taken once, and an order whose outcome was unknown is found by

@@ -3,10 +3,12 @@ package sim
 import (
 	"context"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
 	"github.com/andon-go/andon"
+	"github.com/andon-go/andon/reconcile"
 )
 
 // Exchange is a simulated venue. Create it with New. It is safe for concurrent use;
@@ -27,13 +29,17 @@ type Exchange struct {
 	fills   []andon.Fill
 
 	orders      map[string]*order // by client id, done ones too
+	accepted    []string          // their client ids, from the oldest
 	resting     []*order          // the first list: what trades
 	conditional []*order          // the second list: what waits for its trigger
 	attempts    map[string]int    // calls made, by call and client id
 }
 
-// An Exchange is a whole venue.
-var _ andon.Venue = (*Exchange)(nil)
+// An Exchange is a whole venue, with a word on what is done.
+var (
+	_ andon.Venue       = (*Exchange)(nil)
+	_ reconcile.History = (*Exchange)(nil)
+)
 
 // New returns an exchange at cfg.Start with no order and no position, or every
 // problem of cfg joined, each starting with the field's name.
@@ -64,6 +70,10 @@ func New(cfg Config) (*Exchange, error) {
 
 // Name returns the venue's name, as in its orders and positions.
 func (x *Exchange) Name() string { return x.cfg.Name }
+
+// Symbols returns what is traded, in the order of the configuration, defaults
+// filled in.
+func (x *Exchange) Symbols() []Symbol { return slices.Clone(x.cfg.Symbols) }
 
 // Now returns the venue's moment: that of the last Step.
 func (x *Exchange) Now() time.Time {

@@ -2,8 +2,8 @@ package sim
 
 import "github.com/andon-go/andon"
 
-// leg is what is held on one leg. Quantity and cost have the same sign; cost is
-// exact and entry is cost / quantity as it was, rounded, when the leg last grew.
+// leg is what is held on one leg. Quantity and cost have the same sign. Cost is
+// exact; entry is the average price, rounded each time the leg grows.
 type leg struct {
 	quantity, cost, entry andon.Decimal
 }
@@ -11,12 +11,14 @@ type leg struct {
 // trade returns the leg after a fill of the signed quantity at price, and the
 // profit that the fill realised. A fill that flips the leg closes it first.
 //
-// Growing adds to the cost. Shrinking realises against the entry, which stays, as
-// venues do it; what the entry's rounding left over is realised with the last part.
+// Growing averages the entry, by the rule of reconcile.Derive, so that a book made
+// of the fills agrees to the last digit. Shrinking realises against the entry, which
+// stays; what its rounding left over is realised with the last part.
 func (l leg) trade(e *exact, signed, price andon.Decimal) (next leg, realised andon.Decimal) {
 	if l.quantity.Sign()*signed.Sign() >= 0 {
-		next = leg{quantity: l.quantity.Add(signed), cost: l.cost.Add(e.mul(signed, price))}
-		next.entry = e.entry(next.cost, next.quantity)
+		value := e.mul(signed, price)
+		next = leg{quantity: l.quantity.Add(signed), cost: l.cost.Add(value)}
+		next.entry = e.entry(e.mul(l.quantity, l.entry).Add(value), next.quantity)
 		return next, andon.Decimal{}
 	}
 	switch part := signed.Neg(); part.Abs().Cmp(l.quantity.Abs()) {

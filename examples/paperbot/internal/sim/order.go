@@ -21,6 +21,7 @@ func (x *Exchange) take(o andon.Order) *order {
 	o.At = x.now
 	n := &order{Order: o}
 	x.orders[o.ClientID] = n
+	x.accepted = append(x.accepted, o.ClientID)
 	if o.Kind.Conditional() {
 		x.conditional = append(x.conditional, n)
 		return n
