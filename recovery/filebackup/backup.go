@@ -1,0 +1,156 @@
+package filebackup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+
+	"github.com/andon-go/andon/internal/atomicfile"
+	"github.com/andon-go/andon/recovery"
+)
+
+// Backup copies every source as it is at one instant, and writes the commit record
+// last. What it returns is Complete; Verify makes it count. On an error it removes
+// what it wrote.
+func (s *Store) Backup(ctx context.Context, now time.Time) (b recovery.Backup, err error) {
+	if err := ctx.Err(); err != nil {
+		return b, err
+	}
+	began := time.Now()
+	name, err := s.claim(now)
+	if err != nil {
+		return b, err
+	}
+	dir := s.dir(name)
+	defer func() {
+		if err != nil {
+			b, err = recovery.Backup{}, errors.Join(fmt.Errorf("backup %s: %w", name, err), discard(dir))
+		}
+	}()
+	m := Manifest{Name: name, Component: s.cfg.Component, At: now.UTC(), Versions: s.cfg.Versions}
+	if m.Host, err = os.Hostname(); err != nil {
+		return b, err
+	}
+	if m.Entries, err = s.copySources(ctx, filepath.Join(dir, filesDir)); err != nil {
+		return b, err
+	}
+	for _, source := range s.cfg.Sources {
+		m.Sources = append(m.Sources, Path(source))
+	}
+	m.CompletedAt = now.UTC().Add(time.Since(began))
+	if err := commit(dir, m); err != nil {
+		return b, err
+	}
+	return s.describe(name)
+}
+
+// claim makes the directory of a new backup; of two that begin in one second each
+// gets its own.
+func (s *Store) claim(now time.Time) (string, error) {
+	for nth := 1; ; nth++ {
+		name := recovery.BackupName(now, nth)
+		if !recovery.IsBackupName(name) {
+			return "", fmt.Errorf("no backup can be named for %v", now)
+		}
+		err := os.Mkdir(s.dir(name), 0o700)
+		if errors.Is(err, fs.ErrExist) {
+			continue
+		}
+		if err != nil {
+			return "", fmt.Errorf("a new backup: %w", err)
+		}
+		if err := atomicfile.SyncDir(s.cfg.Dir); err != nil {
+			return "", errors.Join(err, os.Remove(s.dir(name)))
+		}
+		return name, nil
+	}
+}
+
+func (s *Store) dir(name string) string { return filepath.Join(s.cfg.Dir, name) }
+
+func (s *Store) copySources(ctx context.Context, files string) (entries []Entry, err error) {
+	if err := os.Mkdir(files, 0o700); err != nil {
+		return nil, err
+	}
+	root, err := os.OpenRoot(files)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, root.Close()) }()
+	readers, err := s.readers(root)
+	defer func() {
+		for _, r := range readers {
+			err = errors.Join(err, r.close())
+		}
+	}()
+	if err != nil {
+		return nil, err
+	}
+	if err := snapshot(ctx, s.cfg.Tries, readers...); err != nil {
+		return nil, err
+	}
+	for _, r := range readers {
+		tree := r.rooted(r.source[1:])
+		if files, _ := totals(tree); files == 0 {
+			return nil, fmt.Errorf("source %q: %w: a backup without a file would prove nothing", r.source, ErrNothing)
+		}
+		entries = append(entries, tree...)
+	}
+	sortEntries(entries)
+	return entries, syncDirs(ctx, root, ".")
+}
+
+// readers opens every source, each with a copier to its place below root. What was
+// opened is returned with an error too.
+func (s *Store) readers(root *os.Root) (readers []*reader, err error) {
+	for _, source := range s.cfg.Sources {
+		info, err := os.Lstat(source)
+		if err != nil {
+			return readers, fmt.Errorf("source: %w", err)
+		}
+		if info.Mode()&fs.ModeSymlink != 0 {
+			return readers, fmt.Errorf("source %q is a symbolic link: name what it points to", source)
+		}
+		if parent := filepath.Dir(source[1:]); parent != "." {
+			if err := root.MkdirAll(parent, 0o700); err != nil {
+				return readers, err
+			}
+		}
+		r, err := newReader(source, &copier{root, filepath.Base(source), source[1:]})
+		if err != nil {
+			return readers, err
+		}
+		readers = append(readers, r)
+	}
+	return readers, nil
+}
+
+// commit writes the record that makes a backup one. It is read back in memory
+// first: one that could not be read is never written.
+func commit(dir string, m Manifest) error {
+	data, err := encodeFrame("manifest", m)
+	if err != nil {
+		return err
+	}
+	if _, err := decodeManifest(data); err != nil {
+		return fmt.Errorf("its manifest could not be read again: %w", err)
+	}
+	if err := atomicfile.SyncDir(dir); err != nil {
+		return err
+	}
+	return atomicfile.Write(filepath.Join(dir, manifestFile), data, 0o600)
+}
+
+// discard removes a backup, its commit record first, so that a kill on the way
+// leaves one that does not count.
+func discard(dir string) error {
+	err := os.Remove(filepath.Join(dir, manifestFile))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	return os.RemoveAll(dir)
+}

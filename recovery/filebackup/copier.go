@@ -1,0 +1,90 @@
+package filebackup
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"path"
+	"strings"
+)
+
+// copier writes a tree that is being read to where the backup lies. A nil copier
+// writes nothing.
+type copier struct {
+	root *os.Root // the files of the backup
+	from string   // the base name of the source
+	at   string   // the path of the source below root
+}
+
+func (c *copier) path(p string) string { return path.Join(c.at, strings.TrimPrefix(p, c.from)) }
+
+func (c *copier) mkdir(p string) error {
+	if c == nil {
+		return nil
+	}
+	return c.root.MkdirAll(c.path(p), 0o700)
+}
+
+func (c *copier) link(target, p string) error {
+	if c == nil {
+		return nil
+	}
+	if err := c.remove(p); err != nil {
+		return err
+	}
+	return c.root.Symlink(target, c.path(p))
+}
+
+func (c *copier) remove(p string) error {
+	if c == nil {
+		return nil
+	}
+	return c.root.RemoveAll(c.path(p))
+}
+
+// file copies an open file, durably, and returns its size and SHA-256.
+func (c *copier) file(ctx context.Context, p string, f io.Reader) (int64, string, error) {
+	if c == nil {
+		return copyHashing(ctx, io.Discard, f)
+	}
+	return writeFile(ctx, c.root, c.path(p), f)
+}
+
+// writeFile replaces a file, readable by its owner alone, and fsyncs it.
+func writeFile(ctx context.Context, root *os.Root, p string, from io.Reader) (size int64, sum string, err error) {
+	w, err := root.OpenFile(p, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+	if err != nil {
+		return 0, "", err
+	}
+	defer func() { err = errors.Join(err, w.Close()) }()
+	if size, sum, err = copyHashing(ctx, w, from); err != nil {
+		return 0, "", err
+	}
+	return size, sum, w.Sync()
+}
+
+// syncDirs makes the names in every directory below and in start durable.
+func syncDirs(ctx context.Context, root *os.Root, start string) error {
+	nodes, err := walk(ctx, root, start)
+	if err != nil {
+		return err
+	}
+	for _, n := range nodes {
+		if !n.info.IsDir() {
+			continue
+		}
+		if err := syncOne(root, n.path); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func syncOne(root *os.Root, p string) error {
+	f, err := root.Open(p)
+	if err != nil {
+		return err
+	}
+	return errors.Join(f.Sync(), f.Close())
+}

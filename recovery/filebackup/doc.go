@@ -1,0 +1,69 @@
+// Package filebackup backs files and directories up, reads them back, and puts
+// them back as a plan that can be read before it is applied.
+//
+// # Promise
+//
+//   - A backup is an instant: a file or directory that changes while it is read is
+//     read again, and when it will not hold still the backup fails and names it.
+//   - A backup is good only when every byte was read back (law 8). Its commit
+//     record, MANIFEST, is written last and made durable; a backup that was cut off
+//     has none. Any single bit that changes in it is found and its file named.
+//   - A restore is a plan first (law 9). It builds the new tree beside the target,
+//     verifies it, and exchanges the two in one step of the file system: whoever
+//     looks sees the whole old tree or the whole new one. The old one is kept. A
+//     plan whose facts have moved is refused, and applied twice it changes nothing
+//     the second time. After a crash, applied again, it finishes.
+//   - Nothing is restored that was not put on the timeline first (law 10), and no
+//     target is replaced that somebody may still write to (law 1).
+//
+// Kept of each file are its bytes, permissions, owner and modification time.
+// Symbolic links are kept as links and never followed. A named pipe, a socket or a
+// device is refused by name. Not kept: extended attributes, access lists, holes in
+// sparse files, and that two names are one file.
+//
+// # Usage
+//
+//	store, err := filebackup.New(filebackup.Config{
+//		Component: recovery.Configuration,
+//		Dir:       "/backups/config",
+//		Sources:   []string{"/config"},
+//		Recorder:  timeline,
+//		Idle:      func(ctx context.Context, target string) error { return gate.WritesHeld() },
+//	})
+//	backup, err := store.Backup(ctx, now)
+//	backup, err = store.Verify(ctx, backup.Name, now)
+//	plan, err := store.PlanRestore(ctx, filebackup.Request{Backup: backup.Name}, now)
+//	fmt.Print(plan)
+//	done, err := store.Restore(ctx, plan, "alice", "config was damaged", now)
+//
+// A Store is a recovery.Target, so that a recovery.Catalog takes and verifies
+// backups through it and holds them against their objectives.
+//
+// What lies on the disk, readable without this package:
+//
+//	/backups/config/
+//	  backup_20260304_150405/   one backup, named in UTC
+//	    files/config/bot.yaml   what was at /config/bot.yaml
+//	    MANIFEST                the commit record: a line with its SHA-256, then JSON
+//	    VERIFIED                the newest verdict, for the manifest that it names
+//	    RESTORED                the newest measured restore
+//	  LOCK                      held by the process that restores
+//
+// Files in a backup are readable by their owner alone, whatever they were before:
+// a backup of secrets is one too.
+//
+// # Failure
+//
+// recovery.ErrDamaged with *recovery.DamagedError names the backup, the first file
+// and what differs. ErrChanging names what would not hold still, ErrSpecial what is
+// neither file, directory nor link, ErrNothing a source without a single file.
+// ErrNotVerified refuses a restore from a backup that does not count, ErrMoved a
+// plan whose facts have moved, ErrLive a target in use, ErrBusy a second restore at
+// the same time. A backup that fails removes what it wrote; after a kill the
+// remains are listed as writing, and count for nothing.
+//
+// # Testing
+//
+// A Store works in any directory, t.TempDir() for instance. Package recoverytest
+// has the Recorder that a test needs.
+package filebackup
