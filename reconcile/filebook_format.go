@@ -102,6 +102,9 @@ func (f *fillRow) UnmarshalJSON(b []byte) error {
 		}
 		*m.to = *m.from
 	}
+	if v.Fill.Side == 0 {
+		return errors.New("fill: side is missing")
+	}
 	*f = fillRow(*v.Fill)
 	return nil
 }
@@ -185,6 +188,12 @@ func (f *bookFile) decodeRow(line []byte) error {
 	}
 	if row.Order != nil {
 		set++
+		if row.Order.Kind == 0 {
+			return errors.New("order: kind is missing")
+		}
+		if row.Order.Side == 0 {
+			return errors.New("order: side is missing")
+		}
 		f.records.Orders = append(f.records.Orders, *row.Order)
 	}
 	if row.Fill != nil {

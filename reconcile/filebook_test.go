@@ -3,11 +3,13 @@ package reconcile_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -74,9 +76,7 @@ func TestLaw1_ADamagedBookIsNeverRead(t *testing.T) {
 		refused(good[:n], "cut at", n)
 		changed := bytes.Clone(good)
 		changed[n] ^= 1
-		if data := changed; !bytes.Equal(data, good) {
-			refused(data, "changed at", n)
-		}
+		refused(changed, "changed at", n)
 	}
 	refused(append(bytes.Clone(good), good...), "twice", 0)
 	_, err = b.RecordFills(t.Context(), fill("3", "c", andon.Buy, "1", "10", "0"))
@@ -101,6 +101,8 @@ func TestFileBook_ErrorsNameTheLine(t *testing.T) {
 		"unknown field":     {`"fill":{"id"`, `"fill":{"idd"`, "line 4: fill: json: unknown field"},
 		"unknown row":       {`{"position"`, `{"balance"`, "line 2: json: unknown field"},
 		"no row":            {`{"position":`, `{}` + "\n" + `{"position":`, "line 2: 0 rows in a line"},
+		"no side":           {`"side":"buy",`, ``, "line 4: fill: side is missing"},
+		"order of no kind":  {`"kind":"stop-market",`, ``, "line 3: order: kind is missing"},
 		"version":           {`"andon_book":1`, `"andon_book":2`, "line 1: andon_book 2, want 1"},
 		"another file":      {`"andon_book":1,`, ``, "line 1: andon_book is missing"},
 		"edited by hand":    {`"entry":"10.5"`, `"entry":"10.6"`, "line 1: sha256 does not fit"},
@@ -188,20 +190,26 @@ func TestFileBook_AnUnwritableFolderIsAnErrorAndChangesNothing(t *testing.T) {
 	require.ErrorContains(t, b.Create(t.Context()), b.Path())
 }
 
+// FuzzFileBook reads what was fuzzed, as it is or under a head that fits it, so that
+// the rows are reached. What can be read must be writable and come back the same.
 func FuzzFileBook(f *testing.F) {
 	path := filepath.Join(f.TempDir(), "book")
 	b := reconcile.NewFileBook(path)
 	require.NoError(f, b.Create(f.Context()))
-	empty, err := os.ReadFile(path)
-	require.NoError(f, err)
-	f.Add(empty)
-	_, err = b.RecordFills(f.Context(), fill("1", "a", andon.Buy, "1", "10", "0.1"))
+	_, err := b.RecordFills(f.Context(), fill("1", "a", andon.Buy, "1", "10", "0.1"))
 	require.NoError(f, err)
 	one, err := os.ReadFile(path)
 	require.NoError(f, err)
-	f.Add(one)
-	f.Add([]byte("{\"andon_book\":1,\"rows\":1,\"sha256\":\"\"}\n{\"position\":{}}\n"))
-	f.Fuzz(func(t *testing.T, data []byte) {
+	_, rows, _ := bytes.Cut(one, []byte("\n"))
+	f.Add(one, false)
+	f.Add(rows, true)
+	f.Add([]byte(`{"order":{"client_id":"c","venue":"v","symbol":"A","quantity":"1"}}`), true)
+	f.Add([]byte(`{"applied":{"id":"plan-1","at":"2026-03-01T12:00:00Z"}}`), true)
+	f.Fuzz(func(t *testing.T, data []byte, sealed bool) {
+		if sealed {
+			n := len(slices.Collect(bytes.Lines(data)))
+			data = append(fmt.Appendf(nil, `{"andon_book":1,"rows":%d,"sha256":"%x"}`+"\n", n, sha256.Sum256(data)), data...)
+		}
 		book := reconcile.NewFileBook(filepath.Join(t.TempDir(), "book"))
 		require.NoError(t, os.WriteFile(book.Path(), data, 0o600))
 		r, err := book.Read(t.Context())
