@@ -25,9 +25,9 @@ const (
 	DrainDue    Kind = "drain-due"    // the orders in flight are about to be waited for
 	Drained     Kind = "drained"      // they have settled, or are named
 
-	PageDue    Kind = "page-due"    // an escalation step is about to be paged
+	PageDue    Kind = "page-due"    // somebody is about to be paged
 	Paged      Kind = "paged"       // a channel has accepted the page
-	PageFailed Kind = "page-failed" // no channel accepted it
+	PageFailed Kind = "page-failed" // no channel accepted it, or it was stopped by an acknowledgement
 
 	NoticeDue    Kind = "notice-due"    // a status update, breach or resolution notice is about to be sent
 	Notified     Kind = "notified"      // a channel has accepted it
@@ -80,23 +80,27 @@ type Data struct {
 	ResolveBy time.Time      `json:"resolve_by,omitzero"`
 
 	Key     string    `json:"key,omitempty"`       // the dedup key of a page or notice
+	Round   int       `json:"round,omitempty"`     // the round of paging, from 1
 	Step    int       `json:"step,omitempty"`      // the escalation step, from 1
 	Roles   []string  `json:"roles,omitempty"`     // whom it was for
 	Notice  string    `json:"notice,omitempty"`    // which notice it was
 	DueAt   time.Time `json:"due_at,omitzero"`     // when it fell due
+	RetryAt time.Time `json:"retry_at,omitzero"`   // when it is to be tried again
 	SentAt  time.Time `json:"sent_at,omitzero"`    // when a channel accepted it
 	Channel string    `json:"channel,omitempty"`   // which one
 	Tries   int       `json:"tries,omitempty"`     // how many attempts that took
 	Error   string    `json:"error,omitempty"`     // why something did not succeed
 	Flight  []string  `json:"in_flight,omitempty"` // client ids of orders whose outcome is open
 
-	Role      string   `json:"role,omitempty"`
-	Item      string   `json:"item,omitempty"`       // the checklist's item
-	Attested  bool     `json:"attested,omitempty"`   // proven by a person's word
-	RootCause string   `json:"root_cause,omitempty"` // what a resolution or note gives as the cause
-	Impact    *Impact  `json:"impact,omitempty"`
-	Update    *Update  `json:"update,omitempty"`
-	Unproven  []string `json:"unproven,omitempty"` // what was open when a person resolved it all the same
+	Role       string    `json:"role,omitempty"`
+	Item       string    `json:"item,omitempty"`       // the checklist's item
+	Attested   bool      `json:"attested,omitempty"`   // proven by a person's word
+	Contact    string    `json:"contact,omitempty"`    // who was told, or who took a role
+	RootCause  string    `json:"root_cause,omitempty"` // what a resolution or note gives as the cause
+	Impact     *Impact   `json:"impact,omitempty"`
+	Update     *Update   `json:"update,omitempty"`
+	PostMortem time.Time `json:"post_mortem,omitzero"` // when it is held
+	Unproven   []string  `json:"unproven,omitempty"`   // what was open when a person resolved it all the same
 }
 
 // validate reports what an event lacks to be a decision on record: law 10.

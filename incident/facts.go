@@ -1,6 +1,12 @@
 package incident
 
-import "github.com/andon-go/andon"
+import (
+	"cmp"
+	"fmt"
+	"strings"
+
+	"github.com/andon-go/andon"
+)
 
 // Impact is what an incident has cost, as far as it is known. A field that is nil
 // or empty is not known, which is not zero.
@@ -18,4 +24,22 @@ type Update struct {
 	Actions []string `json:"actions,omitempty"` // taken so far
 	Next    []string `json:"next,omitempty"`    // next steps
 	ETA     string   `json:"eta,omitempty"`
+}
+
+// String says the impact in one line, for people.
+func (i Impact) String() string {
+	var parts []string
+	if i.Lost != nil {
+		parts = append(parts, strings.TrimSpace(i.Lost.String()+" "+i.Currency)+" lost")
+	}
+	if i.AtRisk != nil {
+		parts = append(parts, strings.TrimSpace(i.AtRisk.String()+" "+i.Currency)+" at risk")
+	}
+	if i.Trades != nil {
+		parts = append(parts, fmt.Sprintf("%d trades failed or delayed", *i.Trades))
+	}
+	if i.Users != nil {
+		parts = append(parts, fmt.Sprintf("%d users affected", *i.Users))
+	}
+	return cmp.Or(strings.Join(parts, ", "), "not known")
 }

@@ -90,7 +90,9 @@ func damaged(t require.TestingT, path string, record uint64) {
 	require.True(t, bytes.Equal(before, after), "a damaged file is left as it is")
 }
 
-func lines(b []byte) [][]byte { return bytes.SplitAfter(bytes.TrimSuffix(b, []byte("\n")), []byte("\n")) }
+func lines(b []byte) [][]byte {
+	return bytes.SplitAfter(bytes.TrimSuffix(b, []byte("\n")), []byte("\n"))
+}
 
 func TestLaw10_TheChainNamesTheFirstAlteredRecord(t *testing.T) {
 	whole, tips := written(t, t.TempDir(), 8)

@@ -1,0 +1,276 @@
+package incident
+
+import (
+	"cmp"
+	"fmt"
+	"iter"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/andon-go/andon/notify"
+	"github.com/andon-go/andon/severity"
+)
+
+// topic is what makes signals belong together.
+type topic struct {
+	condition severity.Condition
+	component string
+}
+
+// board is what a list of events says: every incident and the counters. It reads
+// no clock.
+type board struct {
+	incidents map[string]*Incident
+	order     []string
+	open      map[topic]string
+	episodes  map[topic]int
+	days      map[string]int // the highest number of each day
+	latest    time.Time      // of what the manager itself stamped
+}
+
+func newBoard() *board {
+	return &board{
+		incidents: map[string]*Incident{}, open: map[topic]string{},
+		episodes: map[topic]int{}, days: map[string]int{},
+	}
+}
+
+// Replay returns what a list of events says of its incidents, in the order of
+// their declarations. It stops at the first error.
+func Replay(events iter.Seq2[Event, error]) ([]Incident, error) {
+	b := newBoard()
+	for e, err := range events {
+		if err != nil {
+			return nil, err
+		}
+		b.apply(e)
+	}
+	all := make([]Incident, len(b.order))
+	for i, number := range b.order {
+		all[i] = b.incidents[number].clone()
+	}
+	return all, nil
+}
+
+// apply takes in one event. What it does not understand changes nothing.
+func (b *board) apply(e Event) {
+	if e.Kind != Decision && e.At.After(b.latest) {
+		b.latest = e.At
+	}
+	if e.Kind == Declared {
+		b.declare(e)
+		return
+	}
+	in := b.incidents[e.Incident]
+	if in == nil {
+		return
+	}
+	in.apply(e)
+	if e.Kind == Resolved {
+		delete(b.open, topic{in.Condition, in.Component})
+	}
+}
+
+func (b *board) declare(e Event) {
+	if b.incidents[e.Incident] != nil {
+		return
+	}
+	t := topic{severity.Condition(e.Data.Condition), e.Data.Component}
+	in := &Incident{
+		Number: e.Incident, Condition: t.condition, Component: t.component, Episode: e.Data.Episode,
+		Summary: e.What, Status: Open, Why: e.Why,
+		SignalAt: e.Data.SignalAt, Signals: 1, DeclaredAt: e.At, DeclaredBy: e.By,
+	}
+	in.paging = paging{retry: map[string]time.Time{}, owed: map[string]notice{}}
+	in.paging.Progress = notify.Progress{
+		Key:        notify.Key{Condition: t.condition, Component: t.component, Episode: e.Data.Episode},
+		DeclaredAt: e.At, OpenedAt: e.At, Round: 1,
+	}
+	in.assess(e)
+	b.incidents[in.Number] = in
+	b.order = append(b.order, in.Number)
+	b.open[t] = in.Number
+	b.episodes[t] = max(b.episodes[t], in.Episode)
+	if day, n, ok := parseNumber(in.Number); ok {
+		b.days[day] = max(b.days[day], n)
+	}
+}
+
+// apply takes in an event of this incident.
+func (in *Incident) apply(e Event) {
+	d := e.Data
+	switch e.Kind {
+	case Signalled:
+		in.Signals++
+	case Assessed:
+		in.assess(e)
+	case HaltDue:
+		in.Gate = HaltPending
+		in.HaltDueAt = first(in.HaltDueAt, e.At)
+	case Halted:
+		in.Gate, in.HaltWhy = GateClosed, ""
+		in.HaltedAt = first(in.HaltedAt, e.At)
+	case Unconfirmed:
+		in.Gate, in.HaltWhy, in.paging.halt = GateUnanswered, d.Error, d.RetryAt
+	case Drained:
+		in.InFlight, in.paging.drain = slices.Clone(d.Flight), d.RetryAt
+		if len(d.Flight) == 0 && d.Error == "" {
+			in.DrainedAt = first(in.DrainedAt, e.At)
+		}
+	case Paged, PageFailed, Notified, NoticeFailed:
+		in.sent(e)
+	case ResponseBreach:
+		in.ResponseBreachAt = first(in.ResponseBreachAt, e.At)
+		in.owe(in.paging.Key.Breach("response"), notice{kind: notify.BreachNotice, target: "response", at: e.At})
+	case ResolutionBreach:
+		in.ResolutionBreachAt = first(in.ResolutionBreachAt, e.At)
+		in.owe(in.paging.Key.Breach("resolution"), notice{kind: notify.BreachNotice, target: "resolution", at: e.At})
+	default:
+		in.decided(e)
+	}
+}
+
+// decided takes in what a person decided.
+func (in *Incident) decided(e Event) {
+	d := e.Data
+	switch e.Kind {
+	case Acknowledged:
+		in.acknowledge(e)
+	case RoleGiven:
+		if in.Roles == nil {
+			in.Roles = map[string]string{}
+		}
+		in.Roles[d.Role] = d.Contact
+		in.Commander = in.Roles[Commander]
+	case Updated:
+		if d.Update != nil {
+			in.LastUpdate, in.UpdatedAt = *d.Update, e.At
+			in.paging.UpdatedAt = latest(in.paging.UpdatedAt, e.At)
+			in.owe(d.Key, notice{kind: notify.StatusUpdate, at: e.At, update: *d.Update})
+		}
+	case ItemProven:
+		if !slices.Contains(in.Proven, d.Item) {
+			in.Proven = append(in.Proven, d.Item)
+		}
+	case Mitigated:
+		in.MitigatedAt = first(in.MitigatedAt, e.At)
+		if in.open() {
+			in.Status = Contained
+		}
+	case Resolved:
+		if !in.open() {
+			return
+		}
+		for key, n := range in.paging.owed {
+			if n.kind == notify.StatusUpdate {
+				delete(in.paging.owed, key) // overtaken by the resolution
+			}
+		}
+		in.Status, in.ResolvedAt, in.ResolvedBy = Closed, e.At, e.By
+		in.paging.ResolvedAt = e.At
+		in.owe(in.paging.Key.Resolution(), notice{kind: notify.ResolutionNotice, at: e.At})
+	}
+	in.RootCause = cmp.Or(d.RootCause, in.RootCause)
+	in.PostMortem = latest(in.PostMortem, d.PostMortem)
+	if d.Impact != nil {
+		in.Impact = *d.Impact
+	}
+}
+
+// assess sets the level. A worse one than before opens paging again.
+func (in *Incident) assess(e Event) {
+	worse := e.Kind == Assessed && !in.Level.AtLeast(e.Data.Level)
+	in.Level, in.Why, in.NoHalt = e.Data.Level, e.Why, e.Data.NoHalt
+	in.RespondBy, in.ResolveBy = e.Data.RespondBy, e.Data.ResolveBy
+	p := &in.paging.Progress
+	p.Level = in.Level
+	if worse {
+		p.Round, p.OpenedAt, p.AckedAt, p.Done = p.Round+1, e.At, time.Time{}, nil
+	}
+}
+
+func (in *Incident) acknowledge(e Event) {
+	if in.AckedAt.IsZero() {
+		in.AckedAt, in.AckedBy = e.At, e.By
+	}
+	in.paging.AckedAt = first(in.paging.AckedAt, e.At)
+	if in.Status == Open {
+		in.Status = Responding
+	}
+}
+
+// owe notes a message that has to go out.
+func (in *Incident) owe(key string, n notice) { in.paging.owed[key] = n }
+
+// sent takes in what became of a page or a notice.
+func (in *Incident) sent(e Event) {
+	d, p := e.Data, &in.paging
+	switch e.Kind {
+	case Paged:
+		in.FirstPageAt = first(in.FirstPageAt, d.SentAt)
+		if d.Round == p.Round && !slices.Contains(p.Done, d.Step-1) {
+			p.Done = append(p.Done, d.Step-1)
+		}
+		for _, r := range d.Roles {
+			if role := notify.Role(r); !slices.Contains(p.reached, role) {
+				p.reached = append(p.reached, role)
+			}
+		}
+	case PageFailed:
+		p.retry[d.Key] = d.RetryAt
+	case Notified:
+		delete(p.owed, d.Key)
+		if d.Notice == string(notify.StatusUpdate) {
+			p.UpdatedAt = latest(p.UpdatedAt, d.DueAt)
+			in.UpdatedAt = latest(in.UpdatedAt, d.SentAt)
+		}
+	case NoticeFailed:
+		if p.retry[d.Key] = d.RetryAt; d.RetryAt.IsZero() {
+			delete(p.owed, d.Key) // given up
+			if d.Notice == string(notify.StatusUpdate) {
+				p.UpdatedAt = latest(p.UpdatedAt, d.DueAt)
+			}
+		}
+	}
+}
+
+// first returns a where it is set, else b.
+func first(a, b time.Time) time.Time {
+	if a.IsZero() {
+		return b
+	}
+	return a
+}
+
+func latest(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+// earliest returns the earlier of two times, where zero means never.
+func earliest(a, b time.Time) time.Time {
+	if a.IsZero() || !b.IsZero() && b.Before(a) {
+		return b
+	}
+	return a
+}
+
+const dayLayout = "20060102"
+
+// number returns the next number of the day.
+func (b *board) number(now time.Time) string {
+	day := now.UTC().Format(dayLayout)
+	return fmt.Sprintf("INC-%s-%03d", day, b.days[day]+1)
+}
+
+// parseNumber takes a number apart.
+func parseNumber(s string) (day string, n int, ok bool) {
+	rest, ok := strings.CutPrefix(s, "INC-")
+	day, digits, found := strings.Cut(rest, "-")
+	n, err := strconv.Atoi(digits)
+	return day, n, ok && found && err == nil && n > 0
+}

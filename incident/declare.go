@@ -1,0 +1,107 @@
+package incident
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/andon-go/andon/severity"
+)
+
+// Declare says that something is wrong. The signals are classified; at SEV-1 the
+// gate is closed before Declare returns, and the page goes out after it, by Run.
+// Signals of a condition and component that has an open incident are attached to
+// it, and stop trading again where they have to.
+//
+// by is the detector or the person, summary one line for people; neither is
+// required, since nothing that stops is refused for its form. ErrNothing says that
+// the signals are no incident. With any other error the incident is declared all
+// the same: ErrStopUnconfirmed, ErrNotRecorded, or both.
+func (m *Manager) Declare(ctx context.Context, by, summary string, signals ...severity.Signal) (Incident, error) {
+	m.mu.Lock()
+	now := m.now()
+	a := m.cfg.Classifier.Assess(now, signals...)
+	if a.Nothing {
+		m.mu.Unlock()
+		return Incident{}, fmt.Errorf("%w: %s", ErrNothing, cmp.Or(a.Why, "no signal says that anything is wrong"))
+	}
+	r := newReport(by, summary, a, now)
+	number, last := m.declare(r)
+	halt := a.Halts() && m.haltDue(number, a.Why)
+	m.mu.Unlock()
+
+	var stopErr error
+	if a.Halts() {
+		stopErr = m.stop(number, halt)
+	}
+	err := m.settle(ctx, last)
+	in, getErr := m.Get(number)
+	return in, errors.Join(stopErr, err, getErr)
+}
+
+// report is what Declare was told, with its assessment.
+type report struct {
+	by, summary string
+	a           severity.Assessment
+	lead        severity.Signal // the signal that decided
+	at          time.Time
+	now         time.Time
+}
+
+func newReport(by, summary string, a severity.Assessment, now time.Time) report {
+	r := report{a: a, at: now, now: now}
+	if len(a.Decided) > 0 {
+		r.lead = a.Decided[0]
+	}
+	for _, s := range a.Decided {
+		if !s.At.IsZero() && s.At.Before(r.at) {
+			r.at = s.At
+		}
+	}
+	r.by = cmp.Or(by, r.lead.Source, "unknown source")
+	r.summary = cmp.Or(summary, r.lead.Detail, a.Why, string(r.lead.Condition))
+	return r
+}
+
+// declare puts the events of a report, and returns the incident's number. Called
+// with mu held.
+func (m *Manager) declare(r report) (string, *entry) {
+	data := Data{
+		Condition: clip(string(r.lead.Condition), ""), Component: clip(r.lead.Component, ""), Level: r.a.Level, NoHalt: r.a.PageOnly,
+		SignalAt: r.at, RespondBy: r.a.RespondBy, ResolveBy: r.a.ResolveBy,
+	}
+	t := topic{severity.Condition(data.Condition), data.Component}
+	number, attached := m.board.open[t]
+	if !attached {
+		number = m.board.number(r.now)
+		data.Episode = m.board.episodes[t] + 1
+		return number, m.put(Event{At: r.now, Incident: number, Kind: Declared, By: r.by, What: r.summary, Why: r.a.Why, Data: data})
+	}
+	last := m.put(Event{At: r.now, Incident: number, Kind: Signalled, By: r.by, What: r.summary, Why: r.a.Why, Data: data})
+	in := m.board.incidents[number]
+	if !in.Level.AtLeast(r.a.Level) || in.NoHalt && r.a.Halts() {
+		last = m.put(in.assessed(r.by, r.a.Level, r.a.PageOnly, r.a.Why, r.now))
+	}
+	return number, last
+}
+
+// assessed is the event that gives an incident a level. Its targets count from the
+// declaration.
+func (in *Incident) assessed(by string, l severity.Level, noHalt bool, why string, now time.Time) Event {
+	targets := l.Targets()
+	return Event{
+		At: now, Incident: in.Number, Kind: Assessed, By: by,
+		What: fmt.Sprintf("%v, from %v", l, in.Level), Why: why,
+		Data: Data{Level: l, NoHalt: noHalt, RespondBy: in.DeclaredAt.Add(targets.Respond), ResolveBy: in.DeclaredAt.Add(targets.Resolve)},
+	}
+}
+
+// free says that something is no longer being performed.
+func (m *Manager) free(key string) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.busy, key)
+	nudge(m.wake)
+}

@@ -1,0 +1,64 @@
+// Package incident leads an incident from the first signal to its end: it stops
+// trading, pages, keeps the clocks, and writes the timeline.
+//
+// # Promise
+//
+// Everything is one list of events that only grows. A pure function of the events
+// and the time says what is due; a [Manager] performs it. The intent is on the
+// list before the deed and the outcome after it, so that a crash, a restart, the
+// audit and the post-mortem all read the same thing.
+//
+//   - At SEV-1 the gate is closed before [Manager.Declare] returns and before the
+//     first page. The page waits for the closed gate within Config.HaltWithin, and
+//     never for orders in flight or the disk. Where the gate did not answer, the
+//     page begins with STOP NOT CONFIRMED and the stop is tried again.
+//   - Signals of one condition and component are one incident while it is open,
+//     and a new one after it was resolved.
+//   - A step that falls due is paged until a channel has accepted it, under one
+//     dedup key, across restarts. None starts after the acknowledgement.
+//   - Every event says who, what, why and when. Stopping and paging never wait for
+//     the record: while the store is down, events are kept in memory and written
+//     later. Resolving does wait, and is refused where it cannot be recorded.
+//   - An incident is resolved when each item of the checklist is proven, or a named
+//     person says why it is over all the same.
+//
+// What happens by itself, counted from the declaration:
+//
+//	at once          halt (SEV-1), then drain and the first page side by side
+//	the policy's     escalation, until somebody acknowledges
+//	every 30 min     status update (SEV-1 and SEV-2), until resolved
+//	5/15/30/120 min  response breach, unless acknowledged
+//	1/4/8/24 h       resolution breach, unless resolved
+//
+// # Usage
+//
+//	m, err := incident.New(ctx, incident.Config{
+//		Store: j, Halter: sw, Courier: courier, Directory: directory, Channels: courier.Channels(),
+//	})
+//	go m.Run(ctx) // performs what is due
+//	in, err := m.Declare(ctx, "reconciler", "book and venue differ", signal)
+//	...
+//	err = m.Acknowledge(ctx, in.Number, "Ada")
+//	err = m.Resolve(ctx, in.Number, incident.Resolution{By: "Ada", Note: "row repaired"})
+//
+// *safety.Switch is a [Halter], *notify.Courier a [Courier], and package journal
+// the [Store] that needs nothing but a disk. One Manager at a time leads a store.
+// A Manager is the Recorder that safety, reconcile and recovery ask for.
+//
+// # Failure
+//
+// Declare never refuses: with ErrStopUnconfirmed or ErrNotRecorded the incident is
+// declared all the same. What a person decides is an error when it has no name or
+// reason (ErrUnnamed), or the incident is unknown or over. ErrNotRecorded and
+// ErrRecordUnknown say whether the store has it.
+//
+// While the store is down and the process is killed, what was only in memory is
+// lost: the stop holds by itself, the detector declares again, and the page goes
+// out under the same key. The number may then be given a second time.
+//
+// # Testing
+//
+// Timers are those of package time, so that a testing/synctest bubble runs hours
+// in no time. Package incidenttest has a manager for unit tests and the suite for
+// a store of your own.
+package incident

@@ -1,0 +1,296 @@
+package incident
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/andon-go/andon/notify"
+	"github.com/andon-go/andon/severity"
+)
+
+// Halter closes the gate of a bot. *safety.Switch fits.
+type Halter interface {
+	// Engage closes the gate and returns at once; nil means that nothing that adds
+	// exposure can pass any more. It can be called again.
+	Engage(by, reason string) error
+
+	// Drain waits, within ctx, until the hold is durable and the orders that had
+	// passed have settled; it names those still in flight.
+	Drain(ctx context.Context) (inFlight []string, err error)
+}
+
+// Courier delivers a message to a contact. *notify.Courier fits.
+type Courier interface {
+	Deliver(ctx context.Context, to notify.Contact, m notify.Message) notify.Receipt
+}
+
+// Config is what a Manager needs. Store, Halter, Courier and Directory have no
+// default.
+type Config struct {
+	Store     Store            // the timeline
+	Halter    Halter           // the stop
+	Courier   Courier          // the way out
+	Directory notify.Directory // who can be told
+
+	// Channels are the names of the courier's channels. Where they are given, New
+	// refuses a policy with a step that nobody could be reached for.
+	Channels []string
+
+	// Policy is who is paged when. Defaults to notify.DefaultPolicy.
+	Policy notify.Policy
+
+	// Templates are the texts. Defaults to the playbook's.
+	Templates notify.Templates
+
+	// Classifier gives signals their level. Defaults to the playbook's table.
+	Classifier severity.Classifier
+
+	// Checklist is what has to be proven before an incident can be resolved without
+	// a reason. Defaults to the playbook's eight items; empty and not nil is none.
+	Checklist []string
+
+	// HaltWithin is how long the page waits for the gate's answer; after it the
+	// page says STOP NOT CONFIRMED. Defaults to 2 s.
+	HaltWithin time.Duration
+
+	// HaltAgain is how soon a stop that was not confirmed, or a drain that left
+	// orders in flight, is tried again. Defaults to 5 s.
+	HaltAgain time.Duration
+
+	// DrainWithin bounds one wait for the orders in flight. Defaults to 30 s.
+	DrainWithin time.Duration
+
+	// RecordWithin is how long a call waits for the store. Defaults to 5 s.
+	RecordWithin time.Duration
+
+	// Log gets what an operator should see. Defaults to slog.Default().
+	Log *slog.Logger
+}
+
+// DefaultChecklist returns the playbook's recovery validation items. The slice is
+// the caller's own.
+func DefaultChecklist() []string {
+	return []string{
+		"All services running",
+		"No error logs in last 5 minutes",
+		"Successful test trade in paper mode",
+		"All positions accounted for",
+		"Risk limits enforced",
+		"Monitoring alerts cleared",
+		"Stakeholders notified",
+		"Post-mortem scheduled",
+	}
+}
+
+func (c Config) withDefaults() (Config, error) {
+	if c.Policy.Steps == nil {
+		c.Policy = notify.DefaultPolicy()
+	}
+	if c.Checklist == nil {
+		c.Checklist = DefaultChecklist()
+	}
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	for _, d := range []struct {
+		field *time.Duration
+		value time.Duration
+	}{
+		{&c.HaltWithin, 2 * time.Second}, {&c.HaltAgain, 5 * time.Second},
+		{&c.DrainWithin, 30 * time.Second}, {&c.RecordWithin, 5 * time.Second},
+	} {
+		if *d.field == 0 {
+			*d.field = d.value
+		}
+	}
+	if c.Classifier == nil {
+		table, err := severity.NewTable(severity.TableConfig{})
+		if err != nil {
+			return c, fmt.Errorf("Classifier: %w", err)
+		}
+		c.Classifier = table
+	}
+	return c, nil
+}
+
+func (c Config) validate() error {
+	var errs []error
+	for _, f := range []struct {
+		name    string
+		missing bool
+	}{
+		{"Store", c.Store == nil}, {"Halter", c.Halter == nil}, {"Courier", c.Courier == nil},
+	} {
+		if f.missing {
+			errs = append(errs, fmt.Errorf("%s is missing", f.name))
+		}
+	}
+	for _, f := range []struct {
+		name  string
+		value time.Duration
+	}{
+		{"HaltWithin", c.HaltWithin}, {"HaltAgain", c.HaltAgain},
+		{"DrainWithin", c.DrainWithin}, {"RecordWithin", c.RecordWithin},
+	} {
+		if f.value < 0 {
+			errs = append(errs, fmt.Errorf("%s is %v, want more than zero", f.name, f.value))
+		}
+	}
+	if slices.Contains(c.Checklist, "") {
+		errs = append(errs, errors.New("Checklist has an empty item"))
+	}
+	if c.Channels != nil {
+		if err := c.Policy.Validate(c.Directory, c.Channels...); err != nil {
+			errs = append(errs, fmt.Errorf("Policy: %w", err))
+		}
+	} else if err := c.Directory.Validate(); err != nil {
+		errs = append(errs, fmt.Errorf("Directory: %w", err))
+	} else if len(c.Directory.Contacts) == 0 {
+		errs = append(errs, errors.New("Directory has no contacts: nobody could be paged"))
+	}
+	return errors.Join(errs...)
+}
+
+// Manager leads incidents through their life. New makes one, Run performs what is
+// due. It is safe for concurrent use.
+type Manager struct {
+	cfg  Config
+	book book
+	wake chan struct{} // something may have become due
+	pend chan struct{} // something waits to be recorded
+
+	mu      sync.Mutex
+	board   *board
+	last    uint64 // the last event of the store that board knows
+	queue   []*entry
+	flying  int                // how many entries at the head of the queue the store has now
+	busy    map[string]bool    // by due.key: being performed
+	pages   map[string]pageRun // by incident
+	running bool
+	err     error // of the store, the last one; nil while it works
+
+	work sync.WaitGroup // what is being performed
+}
+
+// New returns a manager that has read the whole store, so that open incidents go
+// on where they were. It starts nothing: Run does.
+//
+// Errors are those of the configuration, each beginning with its field, and those
+// of reading the store. A store that cannot be read is refused, since an open
+// incident could be in it; the switch does not need the manager to stay halted.
+func New(ctx context.Context, cfg Config) (*Manager, error) {
+	cfg, err := cfg.withDefaults()
+	if err = errors.Join(err, cfg.validate()); err != nil {
+		return nil, fmt.Errorf("incident: %w", err)
+	}
+	m := &Manager{
+		cfg: cfg, book: book{cfg.Policy, cfg.Directory}, board: newBoard(),
+		wake: make(chan struct{}, 1), pend: make(chan struct{}, 1),
+		busy: map[string]bool{}, pages: map[string]pageRun{},
+	}
+	for e, err := range cfg.Store.Read(ctx, 0) {
+		if err != nil {
+			return nil, fmt.Errorf("incident: reading the store: %w", err)
+		}
+		m.board.apply(e)
+		m.last = e.Seq
+	}
+	return m, nil
+}
+
+// now is the time that decisions are made with: never earlier than what the
+// manager has stamped before, so that a clock that was set back undoes nothing.
+// Called with mu held.
+func (m *Manager) now() time.Time { return latest(time.Now(), m.board.latest) }
+
+// Get returns an incident by its number.
+func (m *Manager) Get(number string) (Incident, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	in := m.board.incidents[number]
+	if in == nil {
+		return Incident{}, fmt.Errorf("%w: %q", ErrUnknown, number)
+	}
+	return in.clone(), nil
+}
+
+// All returns every incident, in the order of their declarations.
+func (m *Manager) All() []Incident { return m.list(func(*Incident) bool { return true }) }
+
+// Open returns the incidents that are not resolved, in the order of their
+// declarations.
+func (m *Manager) Open() []Incident { return m.list((*Incident).open) }
+
+func (m *Manager) list(keep func(*Incident) bool) []Incident {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var some []Incident
+	for _, number := range m.board.order {
+		if in := m.board.incidents[number]; keep(in) {
+			some = append(some, in.clone())
+		}
+	}
+	return some
+}
+
+// Unproven returns the items of the checklist that an incident still lacks.
+func (m *Manager) Unproven(number string) ([]string, error) {
+	in, err := m.Get(number)
+	if err != nil {
+		return nil, err
+	}
+	return m.unproven(in.Proven), nil
+}
+
+func (m *Manager) unproven(proven []string) []string {
+	return slices.DeleteFunc(slices.Clone(m.cfg.Checklist), func(item string) bool { return slices.Contains(proven, item) })
+}
+
+// Upcoming returns what the open incidents have ahead, the soonest first.
+func (m *Manager) Upcoming() []Upcoming {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var all []Upcoming
+	now := m.now()
+	for _, number := range m.board.order {
+		if in := m.board.incidents[number]; in.open() {
+			all = append(all, in.upcoming(m.book, now)...)
+		}
+	}
+	slices.SortStableFunc(all, func(a, b Upcoming) int { return a.At.Compare(b.At) })
+	return all
+}
+
+// Timeline returns the events of an incident in order, those that wait to be
+// recorded last and without a Seq. An empty number is everything, decisions
+// outside any incident included.
+func (m *Manager) Timeline(ctx context.Context, number string) ([]Event, error) {
+	var events []Event
+	mine := func(e Event) bool { return number == "" || e.Incident == number }
+	m.mu.Lock()
+	var waiting []Event
+	for _, w := range m.queue {
+		if mine(w.event) {
+			waiting = append(waiting, w.event)
+		}
+	}
+	last := m.last
+	m.mu.Unlock()
+	for e, err := range m.cfg.Store.Read(ctx, 0) {
+		if err != nil {
+			return nil, fmt.Errorf("incident: timeline: %w", err)
+		}
+		if e.Seq > last {
+			break // those are among the waiting
+		}
+		if mine(e) {
+			events = append(events, e)
+		}
+	}
+	return append(events, waiting...), nil
+}
