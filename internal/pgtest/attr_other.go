@@ -1,0 +1,10 @@
+//go:build unix && !linux
+
+package pgtest
+
+import "syscall"
+
+// serverAttr runs the server as the account, out of reach of the terminal's interrupt.
+func serverAttr(account *syscall.Credential) *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Credential: account, Setpgid: true}
+}
