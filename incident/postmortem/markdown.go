@@ -1,0 +1,279 @@
+package postmortem
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/andon-go/andon/incident"
+)
+
+// Markdown returns the report in the playbook's template, ending with a newline.
+func (r Report) Markdown() string {
+	var d doc
+	in := r.Incident
+	d.line("# Post-Mortem %s", esc(in.Number))
+	d.line("")
+	if in.Status != incident.Closed {
+		d.line("**The incident is still open; this is what was known at %s.**", stamp(r.At))
+		d.line("")
+	}
+	r.summary(&d)
+	r.rootCause(&d)
+	r.lessons(&d)
+	r.actions(&d)
+	r.record(&d)
+	return d.String()
+}
+
+// doc is a Markdown document being written.
+type doc struct{ strings.Builder }
+
+func (d *doc) line(format string, args ...any) {
+	fmt.Fprintf(d, format, args...)
+	d.WriteByte('\n')
+}
+
+func (d *doc) section(level int, title string) {
+	d.line("%s %s\n", strings.Repeat("#", level), title)
+}
+
+// ask leaves a prompt for a person.
+func (d *doc) ask(what string) { d.line("> **%s** %s\n", Prompt, what) }
+
+func (r Report) summary(d *doc) {
+	in := r.Incident
+	d.section(2, "Incident Summary")
+	d.line("- **Incident ID**: %s", esc(in.Number))
+	d.line("- **Date**: %s", in.DeclaredAt.UTC().Format(time.DateOnly))
+	d.line("- **Duration**: %s", hours(in.Duration(r.At)))
+	d.line("- **Severity**: %v", in.Level)
+	d.line("- **Lead**: %s", esc(cmp.Or(in.Commander, in.ResolvedBy, in.AckedBy, "nobody took the lead")))
+	d.line("")
+	r.timeline(d)
+	r.impact(d)
+}
+
+func (r Report) timeline(d *doc) {
+	in := r.Incident
+	cause, _ := r.first(func(e incident.Event) bool { return e.Data.RootCause != "" })
+	d.section(3, "Timeline")
+	for _, p := range []struct {
+		at   time.Time
+		what string
+	}{
+		{in.SignalAt, "Initial detection"},
+		{in.DeclaredAt, "Incident declared by " + esc(in.DeclaredBy)},
+		{in.HaltedAt, "Trading halted"},
+		{in.FirstPageAt, "First page accepted"},
+		{in.AckedAt, "Acknowledged by " + esc(in.AckedBy)},
+		{cause.At, "Root cause identified"},
+		{in.MitigatedAt, "Fix implemented"},
+		{r.restored(), "Service restored"},
+		{in.ResolvedAt, "Incident closed by " + esc(in.ResolvedBy)},
+	} {
+		if p.at.IsZero() {
+			d.line("- **--:--** - %s: not on record", strings.TrimSuffix(p.what, " by "))
+			continue
+		}
+		d.line("- **%s** - %s", p.at.UTC().Format("15:04"), p.what)
+	}
+	d.line("\nTimes are UTC.\n")
+	r.durations(d)
+}
+
+func (r Report) durations(d *doc) {
+	t := r.Incident.Times()
+	d.line("| Measured | Took |")
+	d.line("|----------|------|")
+	for _, row := range []struct {
+		what string
+		took time.Duration
+	}{
+		{"Signal to halt", t.SignalToHalt},
+		{"Halt to the last order in flight settled", t.HaltToDrained},
+		{"Halt to the first page accepted", t.HaltToFirstPage},
+		{"Declaration to acknowledgement", t.DeclaredToAck},
+		{"Declaration to mitigation", t.DeclaredToCalm},
+		{"Declaration to resolution", t.DeclaredToClosed},
+	} {
+		d.line("| %s | %s |", row.what, took(row.took))
+	}
+	d.line("")
+}
+
+func (r Report) impact(d *doc) {
+	in, i := r.Incident, r.Incident.Impact
+	d.section(3, "Impact")
+	money := ""
+	if i.Lost != nil {
+		money = esc(i.Lost.String()+" "+i.Currency) + " lost"
+	}
+	if i.AtRisk != nil {
+		money += strings.Repeat(", ", min(1, len(money))) + esc(i.AtRisk.String()+" "+i.Currency) + " at risk"
+	}
+	known(d, "Financial Impact", money, "money lost or at risk")
+	known(d, "Trades Affected", counted(i.Trades, "trades failed or delayed"), "trades that failed or were delayed")
+	known(d, "Users Affected", counted(i.Users, "users"), "users affected")
+	d.line("- **SLA Breach**: %s", breach(r.judge(in.AckedAt, in.RespondBy), r.judge(in.ResolvedAt, in.ResolveBy)))
+	d.line("")
+}
+
+// known writes a fact, or asks for it.
+func known(d *doc, label, fact, question string) {
+	if fact == "" {
+		fact = fmt.Sprintf("**%s** %s", Prompt, question)
+	}
+	d.line("- **%s**: %s", label, fact)
+}
+
+func counted(n *int, what string) string {
+	if n == nil {
+		return ""
+	}
+	return fmt.Sprintf("%d %s", *n, what)
+}
+
+func breach(response, resolution verdict) string {
+	var late []string
+	if response == missed {
+		late = append(late, "response")
+	}
+	if resolution == missed {
+		late = append(late, "resolution")
+	}
+	switch {
+	case len(late) > 0:
+		return "Yes: " + strings.Join(late, " and ") + " target missed"
+	case response == pending || resolution == pending:
+		return "No, so far"
+	}
+	return "No"
+}
+
+func (r Report) rootCause(d *doc) {
+	in := r.Incident
+	d.section(2, "Root Cause Analysis")
+	d.section(3, "What Happened")
+	d.line("%s (condition %s of %s). %s\n", esc(in.Summary), esc(string(in.Condition)), esc(cmp.Or(in.Component, "no component")), esc(in.Why))
+	d.ask("a detailed description of the incident")
+	d.section(3, "Root Cause")
+	if in.RootCause != "" {
+		d.line("%s\n", esc(in.RootCause))
+	}
+	d.ask("a technical explanation of the underlying cause")
+	d.section(3, "Contributing Factors")
+	for i := range 3 {
+		d.line("%d. **%s** factor %d", i+1, Prompt, i+1)
+	}
+	d.line("")
+	d.section(3, "Why It Wasn't Caught Earlier")
+	d.line("From the signal to the declaration: %s.\n", took(in.DeclaredAt.Sub(in.SignalAt)))
+	d.ask("an explanation of the gaps in detection")
+}
+
+func (r Report) lessons(d *doc) {
+	well, poorly := r.findings()
+	d.section(2, "Lessons Learned")
+	for _, s := range []struct {
+		title string
+		facts []string
+		ask   string
+	}{
+		{"What Went Well", well, "what else went well"},
+		{"What Went Poorly", poorly, "what else has to improve"},
+		{"Where We Got Lucky", nil, "near misses"},
+	} {
+		d.section(3, s.title)
+		for _, f := range s.facts {
+			d.line("- %s", f)
+		}
+		d.line("- **%s** %s\n", Prompt, s.ask)
+	}
+}
+
+// findings says what the timeline shows to have gone well and poorly.
+func (r Report) findings() (well, poorly []string) {
+	in := r.Incident
+	note := func(v verdict, what string) {
+		switch v {
+		case met:
+			well = append(well, what+" target was met.")
+		case missed:
+			poorly = append(poorly, what+" target was missed.")
+		}
+	}
+	note(r.judge(in.AckedAt, in.RespondBy), "The response")
+	note(r.judge(in.ResolvedAt, in.ResolveBy), "The resolution")
+	if t := in.Times(); t.SignalToHalt >= 0 {
+		well = append(well, "Trading was halted "+took(t.SignalToHalt)+" after the signal.")
+	}
+	for _, k := range []struct {
+		kind incident.Kind
+		what string
+	}{
+		{incident.Unconfirmed, "Stop not confirmed"},
+		{incident.PageFailed, "Pages not accepted, or cut off"},
+		{incident.NoticeFailed, "Notices not accepted"},
+	} {
+		if n := r.count(k.kind); n > 0 {
+			poorly = append(poorly, fmt.Sprintf("%s: %d.", k.what, n))
+		}
+	}
+	for _, item := range r.unproven() {
+		poorly = append(poorly, "Resolved without proof of: "+esc(item)+".")
+	}
+	return well, poorly
+}
+
+// unproven is what the resolution left open.
+func (r Report) unproven() []string {
+	end, _ := r.first(func(e incident.Event) bool { return e.Kind == incident.Resolved })
+	return end.Data.Unproven
+}
+
+func (r Report) actions(d *doc) {
+	in := r.Incident
+	d.section(2, "Action Items")
+	d.line("| Action | Owner | Due Date | Priority |")
+	d.line("|--------|-------|----------|----------|")
+	row := func(action, priority string) {
+		d.line("| %s | **%s** name | **%s** YYYY-MM-DD | %s |", action, Prompt, Prompt, priority)
+	}
+	for _, item := range r.unproven() {
+		row("Prove: "+esc(item), "P0")
+	}
+	if r.judge(in.AckedAt, in.RespondBy) == missed {
+		row("Find out why nobody answered within the target", "P1")
+	}
+	for i := range 3 {
+		row(fmt.Sprintf("**%s** action %d", Prompt, i+1), fmt.Sprintf("P%d", i))
+	}
+	d.line("")
+	d.section(3, "Follow-up")
+	review := ""
+	if !in.PostMortem.IsZero() {
+		review = in.PostMortem.UTC().Format(time.DateOnly)
+	}
+	known(d, "Review Date", review, "YYYY-MM-DD")
+	known(d, "Success Metrics", "", "how improvement will be measured")
+	d.line("")
+}
+
+// record is the whole timeline, so that the report can stand alone.
+func (r Report) record(d *doc) {
+	d.section(2, "Complete Timeline")
+	d.line("| Event | Time (UTC) | Kind | Who | What | Why |")
+	d.line("|-------|------------|------|-----|------|-----|")
+	for _, e := range r.Events {
+		seq := "not stored yet"
+		if e.Seq > 0 {
+			seq = fmt.Sprint(e.Seq)
+		}
+		d.line("| %s | %s | %s | %s | %s | %s |", seq, e.At.UTC().Format("2006-01-02 15:04:05.000"), esc(string(e.Kind)), esc(e.By), esc(e.What), esc(e.Why))
+	}
+	if n := len(r.Events); n > 0 && r.Events[n-1].Seq > 0 {
+		d.line("\nThe last event's hash is `%v`.", r.Events[n-1].Hash)
+	}
+}
