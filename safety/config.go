@@ -1,0 +1,157 @@
+package safety
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"path/filepath"
+	"time"
+
+	"github.com/andon-go/andon"
+)
+
+// Recorder puts a decision on the timeline.
+//
+// Stopping never waits for it: a hold is recorded beside the stop, again and again
+// until it is taken. Resuming, lifting, closing and opening the write gate do wait,
+// and are refused when it cannot be recorded.
+type Recorder interface {
+	Record(ctx context.Context, at time.Time, who, what, why string) error
+}
+
+// Config is what a Switch is made from. Name and one of Dir and Store are required.
+type Config struct {
+	// Name of the bot. A state that was saved under another name is foreign and
+	// means halted.
+	Name string
+
+	// Dir is the state directory, on a disk that outlives the process and not in
+	// /tmp. Open makes a FileStore in it.
+	Dir string
+
+	// Store keeps the state instead of a FileStore in Dir.
+	Store Store
+
+	// Flags are the files that anybody with a shell can place.
+	// Defaults to DefaultFlags.
+	Flags []Flag
+
+	// NoFlags says that there are none, which is a decision and so has to be said.
+	NoFlags bool
+
+	// FlagPoll is how often flags are looked at beside file notification.
+	// Defaults to 100 ms.
+	FlagPoll time.Duration
+
+	// PollOnly turns file notification off. A flag that is created and deleted
+	// between two looks is then never seen.
+	PollOnly bool
+
+	// DurableWithin is how long Halt and Drain wait for the disk.
+	// Defaults to 2 s.
+	DurableWithin time.Duration
+
+	// DrainWithin is how long Halt and Drain wait for orders in flight.
+	// Defaults to 5 s.
+	DrainWithin time.Duration
+
+	// ProbeEvery is how often the state is saved again to find out that it still
+	// can be. Defaults to 10 s.
+	ProbeEvery time.Duration
+
+	// MaxPosition is the largest quantity, either way, that a leg of a symbol may
+	// reach counting every order that is live or in flight. Empty means no limit;
+	// where it has any entry, a symbol without one is denied.
+	MaxPosition map[string]andon.Decimal
+
+	// HedgeVenues are the venues whose symbols have a long and a short leg. An order
+	// there without a leg is denied.
+	HedgeVenues []string
+
+	// MaxViewAge is how long a view given to Observe counts as verified.
+	// Defaults to 1 min.
+	MaxViewAge time.Duration
+
+	// SettleAfter is how old an order with an unknown outcome must be before the
+	// venue's word that it knows no such order is believed. Defaults to 10 s.
+	SettleAfter time.Duration
+
+	// BeforeResume must return nil for Resume to go on: a clean reconciliation, for
+	// one. It runs on Resume's goroutine with Resume's context. Nil means that
+	// nothing is checked.
+	BeforeResume func(ctx context.Context) error
+
+	// Recorder receives every decision. Nil means that only Log does.
+	Recorder Recorder
+
+	// Log receives what the switch does. Defaults to slog.Default.
+	Log *slog.Logger
+}
+
+func (c Config) withDefaults() Config {
+	if c.Flags == nil && !c.NoFlags {
+		c.Flags = DefaultFlags()
+	}
+	def := func(d *time.Duration, to time.Duration) {
+		if *d == 0 {
+			*d = to
+		}
+	}
+	def(&c.FlagPoll, 100*time.Millisecond)
+	def(&c.DurableWithin, 2*time.Second)
+	def(&c.DrainWithin, 5*time.Second)
+	def(&c.ProbeEvery, 10*time.Second)
+	def(&c.MaxViewAge, time.Minute)
+	def(&c.SettleAfter, 10*time.Second)
+	if c.Log == nil {
+		c.Log = slog.Default()
+	}
+	return c
+}
+
+func (c Config) validate() error {
+	var errs []error
+	add := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if c.Name == "" {
+		add("Name is empty: the state could not be told from another bot's")
+	}
+	if (c.Dir == "") == (c.Store == nil) {
+		add("Dir and Store: give exactly one of them")
+	}
+	if c.NoFlags && len(c.Flags) > 0 {
+		add("NoFlags is set beside %d Flags", len(c.Flags))
+	}
+	seen := map[string]bool{}
+	for i, f := range c.Flags {
+		switch {
+		case !filepath.IsAbs(f.Path):
+			add("Flags[%d].Path %q is not absolute", i, f.Path)
+		case filepath.Clean(f.Path) != f.Path:
+			add("Flags[%d].Path %q is not clean, want %q", i, f.Path, filepath.Clean(f.Path))
+		case seen[f.Path]:
+			add("Flags[%d].Path %q is there twice", i, f.Path)
+		}
+		if f.State != Halted && f.State != Reducing {
+			add("Flags[%d].State %v holds nothing", i, f.State)
+		}
+		seen[f.Path] = true
+	}
+	for _, d := range []struct {
+		name string
+		d    time.Duration
+	}{
+		{"FlagPoll", c.FlagPoll}, {"DurableWithin", c.DurableWithin}, {"DrainWithin", c.DrainWithin},
+		{"ProbeEvery", c.ProbeEvery}, {"MaxViewAge", c.MaxViewAge}, {"SettleAfter", c.SettleAfter},
+	} {
+		if d.d < 0 {
+			add("%s %v is negative", d.name, d.d)
+		}
+	}
+	for symbol, q := range c.MaxPosition {
+		if q.Sign() < 0 {
+			add("MaxPosition[%q] %v is negative", symbol, q)
+		}
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,188 @@
+package safety
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/andon-go/andon/internal/atomicfile"
+	"github.com/gofrs/flock"
+)
+
+// StateFile is the name of the file that a FileStore keeps in its directory.
+const StateFile = "safety.state"
+
+// maxStateFile bounds what is read; a state of a thousand holds is far below it.
+const maxStateFile = 1 << 20
+
+// FileStore keeps a switch's state in a directory: one file of JSON that people
+// can read, with a checksum line, replaced atomically and fsynced together with
+// its directory. The directory is locked against a second process for as long as
+// the store is open. Safe for concurrent use.
+type FileStore struct {
+	path string
+	lock *flock.Flock
+
+	mu      sync.Mutex
+	damaged bool // what lies at path is evidence: set it aside before replacing it
+}
+
+// OpenFileStore opens the store in dir, which it makes if need be, readable by its
+// owner only. It is ErrInUse when another process has it. The directory must be on
+// a disk that outlives the process, so not in /tmp.
+func OpenFileStore(dir string) (*FileStore, error) {
+	abs, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, fmt.Errorf("state directory %q: %w", dir, err)
+	}
+	if err := os.MkdirAll(abs, 0o700); err != nil {
+		return nil, fmt.Errorf("state directory: %w", err)
+	}
+	lock := flock.New(filepath.Join(abs, StateFile+".lock"), flock.SetPermissions(0o600))
+	ok, err := lock.TryLock()
+	if err != nil {
+		return nil, fmt.Errorf("state directory %s: lock: %w", abs, err)
+	}
+	if !ok {
+		return nil, fmt.Errorf("%s: %w", abs, ErrInUse)
+	}
+	return &FileStore{path: filepath.Join(abs, StateFile), lock: lock}, nil
+}
+
+// Path returns where the state lies.
+func (f *FileStore) Path() string { return f.path }
+
+// Close gives the directory free. It may be called twice.
+func (f *FileStore) Close() error { return f.lock.Close() }
+
+// Load implements Store.
+func (f *FileStore) Load(context.Context) (State, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	b, err := readBounded(f.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return State{}, fmt.Errorf("%s: %w", f.path, ErrNoState)
+	}
+	var s State
+	if err == nil {
+		s, err = decodeState(b)
+	}
+	if err != nil {
+		f.damaged = true
+		return State{}, fmt.Errorf("%s: %w: %w", f.path, ErrStateDamaged, err)
+	}
+	return s, nil
+}
+
+// Save implements Store.
+func (f *FileStore) Save(_ context.Context, s State) error {
+	b, err := encodeState(s)
+	if err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.damaged {
+		aside := fmt.Sprintf("%s.damaged-%s", f.path, time.Now().UTC().Format("20060102T150405.000000000"))
+		if err := os.Rename(f.path, aside); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("set the damaged state aside: %w", err)
+		}
+		f.damaged = false
+	}
+	return atomicfile.Write(f.path, b, 0o600)
+}
+
+func readBounded(path string) (b []byte, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	b, err = io.ReadAll(io.LimitReader(f, maxStateFile+1))
+	if err == nil && len(b) > maxStateFile {
+		err = fmt.Errorf("larger than %d bytes", maxStateFile)
+	}
+	return b, err
+}
+
+// stateFile is the form on disk. Version is looked at before anything else.
+type stateFile struct {
+	Version int `json:"version"`
+	State
+}
+
+const stateVersion = 1
+
+// encodeState returns the JSON of the state followed by a line with its SHA-256.
+func encodeState(s State) ([]byte, error) {
+	b, err := json.MarshalIndent(stateFile{stateVersion, s}, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("state: %w", err)
+	}
+	b = append(b, '\n')
+	sum := sha256.Sum256(b)
+	return append(hex.AppendEncode(append(b, "sha256 "...), sum[:]), '\n'), nil
+}
+
+func decodeState(b []byte) (State, error) {
+	body, sum, ok := bytes.Cut(b, []byte("\nsha256 "))
+	if !ok {
+		return State{}, errors.New("no checksum line: the file is torn or no state")
+	}
+	body = b[:len(body)+1] // the newline belongs to what was summed
+	want := sha256.Sum256(body)
+	if string(sum) != hex.EncodeToString(want[:])+"\n" {
+		return State{}, errors.New("the checksum does not match: the file is torn or was edited")
+	}
+	var version struct{ Version int }
+	if err := json.Unmarshal(body, &version); err != nil {
+		return State{}, err
+	}
+	if version.Version != stateVersion {
+		return State{}, fmt.Errorf("version %d, this program reads %d", version.Version, stateVersion)
+	}
+	var s stateFile
+	dec := json.NewDecoder(bytes.NewReader(body))
+	dec.DisallowUnknownFields()
+	if err := dec.Decode(&s); err != nil {
+		return State{}, err
+	}
+	if _, err := dec.Token(); err != io.EOF {
+		return State{}, errors.New("something follows the state")
+	}
+	return s.State, s.validate()
+}
+
+// validate reports what no switch ever saves.
+func (s State) validate() error {
+	var errs []error
+	if s.Name == "" {
+		errs = append(errs, errors.New("name is empty"))
+	}
+	seen := map[uint64]bool{}
+	for i, h := range s.Holds {
+		switch {
+		case h.ID == 0 || h.ID > s.LastHold || seen[h.ID]:
+			errs = append(errs, fmt.Errorf("holds[%d]: id %d is not unique within 1 to %d", i, h.ID, s.LastHold))
+		case h.State != Halted && h.State != Reducing:
+			errs = append(errs, fmt.Errorf("holds[%d]: state %v holds nothing", i, h.State))
+		case h.By == "" || h.Reason == "":
+			errs = append(errs, fmt.Errorf("holds[%d]: by %q, reason %q: neither may be empty", i, h.By, h.Reason))
+		}
+		seen[h.ID] = true
+	}
+	if len(s.Holds) == 0 && (s.Resumed.By == "" || s.Resumed.Note == "") {
+		errs = append(errs, errors.New("no holds, and nobody who resumed"))
+	}
+	return errors.Join(errs...)
+}

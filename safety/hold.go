@@ -1,0 +1,60 @@
+package safety
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// Hold is one reason not to trade freely. The trading state is the strictest of
+// the holds in force, and lifting one leaves the others.
+type Hold struct {
+	// ID rises with every hold that a switch places and is never used again, across
+	// restarts too. It is how Resume knows what its caller has seen.
+	ID uint64 `json:"id"`
+
+	State  TradingState `json:"state"`  // Halted or Reducing
+	By     string       `json:"by"`     // the person or component that placed it
+	Reason string       `json:"reason"` // in words for the person who resumes
+	At     time.Time    `json:"at"`
+
+	// Write says that the hold closes the write gate too.
+	Write bool `json:"write,omitempty"`
+
+	// Passing says that the hold is a condition: it goes when its cause does and is
+	// not kept across a restart, which looks for the cause anew. Every other hold
+	// stays until a named person lifts it.
+	Passing bool `json:"-"`
+}
+
+// String returns the hold in one line.
+func (h Hold) String() string {
+	write := ""
+	if h.Write {
+		write = ", no writes"
+	}
+	return fmt.Sprintf("#%d %v%s by %s since %s: %s", h.ID, h.State, write, h.By, h.At.UTC().Format(time.RFC3339), h.Reason)
+}
+
+// same reports whether two holds say the same thing, so that pulling the cord
+// twice for one cause places one hold.
+func (h Hold) same(o Hold) bool {
+	return h.State == o.State && h.By == o.By && h.Reason == o.Reason && h.Write == o.Write && h.Passing == o.Passing
+}
+
+// strictest returns the state that the holds leave.
+func strictest(holds []Hold) TradingState {
+	s := Active
+	for _, h := range holds {
+		s = min(s, h.State)
+	}
+	return s
+}
+
+func holdList(holds []Hold) string {
+	lines := make([]string, len(holds))
+	for i, h := range holds {
+		lines[i] = h.String()
+	}
+	return strings.Join(lines, "; ")
+}

@@ -1,0 +1,59 @@
+package safety_test
+
+import (
+	"context"
+	"sync"
+
+	"github.com/andon-go/andon/safety"
+)
+
+// memoryStore is a Store that can be made to fail and to hang.
+type memoryStore struct {
+	mu    sync.Mutex
+	state *safety.State
+	err   error
+	hang  chan struct{} // Save waits for it when it is not nil
+	saves int
+}
+
+func (m *memoryStore) Load(context.Context) (safety.State, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.state == nil {
+		return safety.State{}, safety.ErrNoState
+	}
+	return *m.state, nil
+}
+
+func (m *memoryStore) Save(ctx context.Context, s safety.State) error {
+	m.mu.Lock()
+	err, hang := m.err, m.hang
+	m.saves++
+	m.mu.Unlock()
+	if hang != nil {
+		select {
+		case <-hang:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	if err != nil {
+		return err
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.state = &s
+	return nil
+}
+
+func (m *memoryStore) fail(err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.err = err
+}
+
+func (m *memoryStore) stored() *safety.State {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.state
+}

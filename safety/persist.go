@@ -1,0 +1,150 @@
+package safety
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+)
+
+// The saver's patience after an attempt that failed.
+const (
+	saveAgainFirst = 50 * time.Millisecond
+	saveAgainMost  = 2 * time.Second
+)
+
+// save has the holds saved, beside whatever the caller does next. Called with mu
+// held.
+func (s *Switch) save() {
+	s.dirty++
+	if s.saving || s.ctx.Err() != nil {
+		return
+	}
+	s.saving = true
+	s.bg.Go(s.saver)
+}
+
+// saver saves until the disk has everything, and ends.
+func (s *Switch) saver() {
+	again := saveAgainFirst
+	for {
+		err := s.saveNow(s.ctx, nil, Resumption{})
+		s.mu.Lock()
+		if s.clean == s.dirty || s.ctx.Err() != nil {
+			s.saving = false
+			s.mu.Unlock()
+			return
+		}
+		s.mu.Unlock()
+		if err == nil {
+			again = saveAgainFirst
+			continue
+		}
+		select {
+		case <-time.After(again):
+			again = min(2*again, saveAgainMost)
+		case <-s.ctx.Done():
+		}
+	}
+}
+
+// saveNow saves the holds but for those in lift, whose going the resumption
+// explains. It notes a state that cannot be saved as a passing hold, and its end.
+func (s *Switch) saveNow(ctx context.Context, lift map[uint64]bool, by Resumption) error {
+	s.storeMu.Lock()
+	defer s.storeMu.Unlock()
+	s.mu.Lock()
+	dirty := s.dirty
+	s.seq++
+	st := State{Name: s.cfg.Name, Seq: s.seq, LastHold: s.last, Resumed: s.resumed, SavedAt: time.Now(), Holds: []Hold{}}
+	if by != (Resumption{}) {
+		st.Resumed = by
+	}
+	for _, h := range s.holds {
+		if !h.Passing && !lift[h.ID] {
+			st.Holds = append(st.Holds, h)
+		}
+	}
+	s.mu.Unlock()
+	err := s.cfg.Store.Save(ctx, st)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.saveErr = err
+	if err == nil {
+		s.clean = max(s.clean, dirty)
+		s.drop(byState, "")
+	} else {
+		s.cfg.Log.Error("safety: the state cannot be saved", "err", err)
+		reason := fmt.Sprintf("the state cannot be saved, so a halt would not outlive the process: %v", err)
+		s.drop(byState, reason)
+		s.place(Hold{State: Reducing, By: byState, Reason: reason, Passing: true})
+	}
+	close(s.saved)
+	s.saved = make(chan struct{})
+	return err
+}
+
+// a record is one decision on its way to the Recorder.
+type record struct {
+	at             time.Time
+	who, what, why string
+}
+
+// maxRecords bounds what waits for a Recorder that does not take it.
+const maxRecords = 1024
+
+// record hands a decision to the Recorder beside whatever the caller does next.
+// Called with mu held.
+func (s *Switch) record(r record) {
+	if s.cfg.Recorder == nil || s.ctx.Err() != nil {
+		return
+	}
+	if len(s.records) == maxRecords {
+		s.cfg.Log.Error("safety: the recorder takes nothing, a decision is dropped from its queue", "what", s.records[0].what, "who", s.records[0].who)
+		s.records = slices.Delete(s.records, 0, 1)
+	}
+	s.records = append(s.records, r)
+	if !s.recording {
+		s.recording = true
+		s.bg.Go(s.recorder)
+	}
+}
+
+// recorder hands over what waits, in its order, again and again until it is taken.
+func (s *Switch) recorder() {
+	again := saveAgainFirst
+	for {
+		s.mu.Lock()
+		if len(s.records) == 0 || s.ctx.Err() != nil {
+			s.recording = false
+			s.mu.Unlock()
+			return
+		}
+		r := s.records[0]
+		s.mu.Unlock()
+		if err := s.cfg.Recorder.Record(s.ctx, r.at, r.who, r.what, r.why); err != nil {
+			s.cfg.Log.Error("safety: a decision is not recorded yet", "what", r.what, "who", r.who, "err", err)
+			select {
+			case <-time.After(again):
+				again = min(2*again, saveAgainMost)
+			case <-s.ctx.Done():
+			}
+			continue
+		}
+		again = saveAgainFirst
+		s.mu.Lock()
+		if len(s.records) > 0 && s.records[0] == r {
+			s.records = slices.Delete(s.records, 0, 1)
+		}
+		s.mu.Unlock()
+	}
+}
+
+// recordNow records a decision that may not be made unrecorded.
+func (s *Switch) recordNow(ctx context.Context, who, what, why string) error {
+	s.cfg.Log.Info("safety: "+what, "who", who, "why", why)
+	if s.cfg.Recorder == nil {
+		return nil
+	}
+	return s.cfg.Recorder.Record(ctx, time.Now(), who, what, why)
+}

@@ -1,0 +1,274 @@
+package safety
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Switch is a bot's emergency stop: the trading state, the gate that every order
+// passes, and the holds that decide both. Open makes one, Run keeps it listening,
+// Close ends it. Safe for concurrent use.
+type Switch struct {
+	cfg       Config
+	ownsStore *FileStore // to close; nil where the caller gave a Store
+
+	// What the hot path reads and writes. Everything else is below mu.
+	gate  atomic.Pointer[gate]
+	write atomic.Pointer[DeniedError] // why writes are denied; nil where they are not
+	slots [slotCount]slot
+
+	ctx  context.Context // ends with Close
+	stop context.CancelFunc
+	bg   sync.WaitGroup
+
+	mu      sync.Mutex
+	holds   []Hold
+	gen     uint64 // rises with every change of holds
+	last    uint64 // the highest hold id placed
+	resumed Resumption
+	flags   []FlagStatus
+	running bool
+	book    ledger
+	quiet   time.Time     // see noteQuiet; zero while unknown
+	settled chan struct{} // closed and replaced when something that drains may have settled
+
+	saving  bool   // a saver goroutine is at work
+	dirty   uint64 // rises with every change that has to be saved
+	clean   uint64 // the value of dirty that the disk has
+	saveErr error  // of the last attempt
+	saved   chan struct{}
+	seq     uint64
+
+	storeMu sync.Mutex // one Save at a time; taken before mu, never inside it
+
+	records   []record
+	recording bool
+}
+
+// Open returns the switch that the state and the flags say: active only where the
+// state is whole, is this bot's, has no holds, and no flag lies there. Where there
+// is no state, or none that can be trusted, it is halted by a hold that says so,
+// and that is not an error. Whatever the state, nothing that adds exposure passes
+// before Run listens.
+//
+// Errors are those of the configuration, and ErrInUse.
+func Open(ctx context.Context, cfg Config) (*Switch, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, fmt.Errorf("safety: %w", err)
+	}
+	s := &Switch{
+		cfg:     cfg,
+		settled: make(chan struct{}),
+		saved:   make(chan struct{}),
+		book:    newLedger(cfg),
+	}
+	s.ctx, s.stop = context.WithCancel(context.Background())
+	var opening error
+	if cfg.Store == nil {
+		f, err := OpenFileStore(cfg.Dir)
+		switch {
+		case errors.Is(err, ErrInUse):
+			s.stop()
+			return nil, fmt.Errorf("safety: %w", err)
+		case err != nil:
+			// The stop must work without its disk: go on halted, and go on trying.
+			opening = err
+			s.cfg.Store = &lateStore{dir: cfg.Dir}
+		default:
+			s.ownsStore = f
+			s.cfg.Store = f
+		}
+	}
+	s.mu.Lock()
+	s.place(Hold{State: Halted, By: byWatch, Reason: "Run is not running, so nobody listens to the flags", Passing: true})
+	s.load(ctx, opening)
+	s.flags = make([]FlagStatus, len(cfg.Flags))
+	for i, f := range cfg.Flags {
+		s.flags[i] = describeFlag(f)
+	}
+	s.mu.Unlock()
+	s.lookAll()
+	for _, f := range s.flags {
+		s.cfg.Log.Info("safety: listening to flag", "path", f.Path, "resolved", f.Resolved, "device", f.Device,
+			"mount_namespace", f.MountNamespace, "state", f.State, "write", f.Write, "present", f.Present)
+	}
+	return s, nil
+}
+
+// load takes over the state of the store, or says in a hold why it cannot.
+func (s *Switch) load(ctx context.Context, opening error) {
+	st, err := State{}, opening
+	if err == nil {
+		st, err = s.cfg.Store.Load(ctx)
+	}
+	if err == nil {
+		err = st.validate()
+	}
+	if err == nil && st.Name != s.cfg.Name {
+		err = fmt.Errorf("%w: it is of bot %q and this is %q", ErrStateDamaged, st.Name, s.cfg.Name)
+	}
+	switch {
+	case err == nil:
+		s.seq, s.last, s.resumed = st.Seq, max(s.last, st.LastHold), st.Resumed
+		// The passing hold placed before the state was read took an id that the
+		// state may have used; ids are looked at only among what lasts.
+		for i := range s.holds {
+			s.last++
+			s.holds[i].ID = s.last
+		}
+		s.holds = append(slices.Clone(st.Holds), s.holds...)
+		s.changed()
+	case errors.Is(err, ErrNoState):
+		s.place(Hold{State: Halted, By: byState, Reason: "there is no state: this is the very first start, or the state was deleted (" + err.Error() + ")"})
+	default:
+		s.place(Hold{State: Halted, By: byState, Reason: "the state cannot be trusted: " + err.Error()})
+	}
+}
+
+// The components that place holds by themselves.
+const (
+	byState = "andon/state"
+	byWatch = "andon/watch"
+	byFlag  = "andon/flag" // and the flag's path
+	byClose = "andon/close"
+)
+
+// lateStore stands in for a directory that could not be opened at first.
+type lateStore struct {
+	dir string
+	f   *FileStore
+}
+
+func (l *lateStore) Load(context.Context) (State, error) {
+	return State{}, fmt.Errorf("state directory %s could not be opened", l.dir)
+}
+
+func (l *lateStore) Save(ctx context.Context, st State) error {
+	if l.f == nil {
+		f, err := OpenFileStore(l.dir)
+		if err != nil {
+			return err
+		}
+		if _, err := f.Load(ctx); err != nil && !errors.Is(err, ErrNoState) {
+			l.f = f // and what lies there is set aside by its Save
+			return f.Save(ctx, st)
+		}
+		l.f = f
+	}
+	return l.f.Save(ctx, st)
+}
+
+// Close ends the background work and gives the state directory free. The gate
+// stays shut. What is not yet durable gets DurableWithin to become so; the error
+// says if it did not. It may be called twice.
+func (s *Switch) Close() error {
+	s.mu.Lock()
+	s.place(Hold{State: Halted, By: byClose, Reason: "the switch is closed", Passing: true})
+	want := s.dirty
+	s.mu.Unlock()
+	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.DurableWithin)
+	defer cancel()
+	err := s.waitDurable(ctx, want)
+	s.mu.Lock()
+	s.stop() // below mu, so that nothing new starts beside the wait
+	s.mu.Unlock()
+	s.bg.Wait()
+	s.storeMu.Lock()
+	defer s.storeMu.Unlock()
+	if s.ownsStore != nil {
+		err = errors.Join(err, s.ownsStore.Close())
+	}
+	if l, ok := s.cfg.Store.(*lateStore); ok && l.f != nil {
+		err = errors.Join(err, l.f.Close())
+	}
+	return err
+}
+
+// Status is what a switch says of itself at one instant.
+type Status struct {
+	State      TradingState
+	Holds      []Hold       // in force, strictest first; give them to Resume
+	InFlight   int          // orders that have passed the gate and whose outcome is not settled
+	Unresolved []string     // client ids of orders whose outcome is unknown
+	Flags      []FlagStatus // each as last seen
+	Resumed    Resumption   // who last opened the gate
+	Durable    bool         // false while a change is not on disk yet
+}
+
+// Status returns the state, the holds and what is in flight.
+func (s *Switch) Status() Status {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return Status{
+		State:      s.gate.Load().state,
+		Holds:      s.sorted(),
+		InFlight:   s.slotsBusy() + s.book.inFlight(),
+		Unresolved: s.book.unresolved(),
+		Flags:      slices.Clone(s.flags),
+		Resumed:    s.resumed,
+		Durable:    s.clean == s.dirty,
+	}
+}
+
+// State returns the trading state. It is one atomic load.
+func (s *Switch) State() TradingState { return s.gate.Load().state }
+
+// sorted returns the holds, strictest first and oldest first among equals.
+func (s *Switch) sorted() []Hold {
+	holds := slices.Clone(s.holds)
+	slices.SortStableFunc(holds, func(a, b Hold) int { return int(a.State) - int(b.State) })
+	return holds
+}
+
+// place adds a hold, closes the gate, and has the hold saved and recorded. It
+// waits for nothing. Called with mu held.
+func (s *Switch) place(h Hold) Hold {
+	for _, old := range s.holds {
+		if old.same(h) {
+			return old
+		}
+	}
+	s.last++
+	h.ID, h.At = s.last, time.Now()
+	s.holds = append(s.holds, h)
+	s.changed()
+	s.cfg.Log.Warn("safety: hold placed", "hold", h.String())
+	if !h.Passing {
+		s.save()
+		s.record(record{h.At, h.By, "hold placed: " + h.State.String(), h.Reason})
+	}
+	return h
+}
+
+// drop takes the passing holds of a component away, all but those with reason
+// keep. Called with mu held.
+func (s *Switch) drop(by, keep string) {
+	kept := slices.DeleteFunc(slices.Clone(s.holds), func(h Hold) bool {
+		return h.Passing && h.By == by && h.Reason != keep
+	})
+	if len(kept) == len(s.holds) {
+		return
+	}
+	s.holds = kept
+	s.changed()
+}
+
+// changed makes the gate what the holds say. Called with mu held.
+func (s *Switch) changed() {
+	s.gen++
+	s.regate()
+	var w *DeniedError
+	for _, h := range s.holds {
+		if h.Write {
+			w = &DeniedError{State: s.gate.Load().state, Holds: s.sorted(), Why: "writes are held"}
+			break
+		}
+	}
+	s.write.Store(w)
+}
