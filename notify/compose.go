@@ -100,10 +100,9 @@ func (r Resolution) Message(t Templates) (Message, error) {
 // Message writes the notice that a target was missed.
 func (b Breach) Message() Message {
 	m := Message{Key: b.Key, Incident: b.Incident, Kind: BreachNotice, Level: b.Level, At: b.At}
-	m.Text = plain("INCIDENT TARGET MISSED", append(m.fields(), []field{
-		{label: "Target", value: oneLine(b.Target)},
-		{label: "Due", value: stamp(b.Due)},
-	}...))
+	m.Text = plain("INCIDENT TARGET MISSED", append(m.fields(),
+		field{label: "Target", value: oneLine(b.Target)},
+		field{label: "Due", value: stamp(b.Due)}))
 	return m
 }
 
@@ -125,7 +124,7 @@ func (m *Message) write(template, title, warning string, own []field) error {
 // fields returns the facts that every message has.
 func (m *Message) fields() []field {
 	return []field{
-		{"SEV-", "X", levelDigit(m.Level)},
+		{"Severity", "X", levelDigit(m.Level)},
 		{"Time", "TIMESTAMP", stamp(m.At)},
 		{"Incident", "YYYYMMDD-XXX", oneLine(strings.TrimPrefix(m.Incident, "INC-"))},
 	}

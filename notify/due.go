@@ -39,7 +39,7 @@ type Due struct {
 	Key   string    // dedup key
 }
 
-// Due returns what is due at now and not yet done, the oldest first, and when to
+// Due returns what is due at now and not yet done, pages before updates, and when to
 // ask again: zero means not before another event. It depends on nothing but its
 // arguments, so that after a crash the same events give the same answer.
 //
@@ -57,9 +57,7 @@ func (p Policy) Due(pr Progress, d Directory, now time.Time) (due []Due, next ti
 		due, next = p.pages(pr, d, now)
 	}
 	status, statusNext := p.status(pr, now)
-	due = append(due, status...)
-	slices.SortStableFunc(due, func(a, b Due) int { return a.At.Compare(b.At) })
-	return due, earliest(next, statusNext)
+	return append(due, status...), earliest(next, statusNext)
 }
 
 // pages returns the pages that are due, and when the next one will be.

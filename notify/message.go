@@ -23,7 +23,7 @@ type Message struct {
 	Incident string         `json:"incident"` // number, such as INC-20260314-001
 	Kind     Kind           `json:"kind"`
 	Level    severity.Level `json:"level"`
-	At       time.Time      `json:"at"`   // what it reports was so at this time
-	To       string         `json:"to"`   // address on the channel that sends it
-	Text     string         `json:"text"` // complete and ready to show
+	At       time.Time      `json:"at"`           // what it reports was so at this time
+	To       string         `json:"to,omitempty"` // address on the channel that sends it
+	Text     string         `json:"text"`         // complete and ready to show
 }

@@ -99,8 +99,8 @@ func lookUp(fields []field, label, name string) (string, bool) {
 	return value, matches == 1
 }
 
-// plain is the message for when a template cannot be rendered: the same facts,
-// one a line.
+// plain is the message for when there is no template, or none that can be
+// rendered: the facts, one a line.
 func plain(title string, fields []field) string {
 	lines := []string{title}
 	for _, f := range fields {
