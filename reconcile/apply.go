@@ -58,6 +58,7 @@ func (r *Reconciler) Apply(ctx context.Context, p *Plan, approval Approval, now 
 		return result, err
 	}
 	err := r.config.Book.Apply(ctx, p.transaction(now))
+	ctx = context.WithoutCancel(ctx) // what was done, or not done, goes on the timeline
 	if errors.Is(err, ErrApplied) { // by somebody else, just now
 		result.Already = true
 		return result, r.record(ctx, now, approval, p, "was applied already, nothing changed")

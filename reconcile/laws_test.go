@@ -149,7 +149,7 @@ func TestLaw9_APlanAppliedLeavesCleanAndASecondTimeChangesNothing(t *testing.T) 
 		d.requireClean(t)
 
 		after := d.book.records
-		d.venue.positions = append(d.venue.positions, position("NEW", "1", "1")) // no fact matters any more
+		d.venue.failPositions = errDown // no fact matters any more
 		result, err = d.apply(p)
 		require.NoError(t, err)
 		require.True(t, result.Already)
