@@ -50,7 +50,7 @@ func TestCrashLeavesNothingOrTheNew(t *testing.T) {
 func TestCrashAtARandomInstantKeepsEveryAcknowledgedWrite(t *testing.T) {
 	crashtest.RunRandom(t, crashtest.RandomConfig{}, func(dir string) error {
 		for i := 0; ; i++ {
-			if err := atomicfile.Write(filepath.Join(dir, "state"), []byte(fmt.Sprintf("%09d", i)), 0o600); err != nil {
+			if err := atomicfile.Write(filepath.Join(dir, "state"), fmt.Appendf(nil, "%09d", i), 0o600); err != nil {
 				return err
 			}
 			fmt.Println(i)

@@ -1,0 +1,72 @@
+#!/usr/bin/env bash
+# What takes longer than ./test.sh: planted bugs, kills at random instants, benchmarks,
+# and the peers beside our gate. Exits 0 only if every bug was caught, every campaign
+# held and every benchmark ran.
+#
+#   ./bench.sh                      all of it
+#   ./bench.sh mutants kills        some of it: mutants, kills, benchmarks, peers
+#   ANDON_MUTANTS=safety_ ./bench.sh mutants      the planted bugs with such names
+set -uo pipefail
+cd "$(dirname "$0")" || exit 2
+
+started=$SECONDS
+failed=()
+
+# part NAME TITLE COMMAND...
+part() {
+	local name=$1 title=$2
+	shift 2
+	[[ " $wanted " == *" $name "* ]] || return 0
+	printf '\n== %s (%d s)\n' "$title" "$((SECONDS - started))"
+	"$@" || { printf -- '-- FAILED: %s\n' "$title"; failed+=("$title"); }
+}
+
+mutants() {
+	ANDON_MUTANTS=${ANDON_MUTANTS:-1} go test ./internal/mutants -run EveryMutantIsKilled -count=1 -v -timeout 2h | grep -v '^=== '
+}
+
+# packages_with FUNCTION-PREFIX...: the packages whose tests have such a call or function.
+packages_with() {
+	grep -rlE "$1" --include='*_test.go' --exclude-dir=bench . | xargs -rn1 dirname | sort -u
+}
+
+# Packages one after another, so that none steals the other's processor.
+kills() {
+	local dir names status=0
+	for dir in $(packages_with 'crashtest\.RunRandom\(' | grep -v '^./internal/crashtest$'); do
+		names=$(awk '/^func Test/ { sub(/^func /, ""); sub(/\(.*/, ""); name = $0 } /crashtest\.RunRandom\(/ { print name }' "$dir"/*_test.go | sort -u | paste -sd '|')
+		echo "$dir: ${ANDON_KILLS:-1000} kills in each of $names"
+		ANDON_KILLS=${ANDON_KILLS:-1000} go test "$dir" -run "^($names)\$" -count=1 -timeout 1h || status=1
+	done
+	return $status
+}
+
+benchmarks() {
+	# shellcheck disable=SC2046 # a list of folders without spaces
+	go test -run '^$' -bench . -benchmem -p 1 -timeout 2h $(packages_with '^func Benchmark')
+}
+
+peers() { (cd internal/bench && go test -run '^$' -bench . -benchmem -timeout 1h ./...); }
+
+wanted=${*:-mutants kills benchmarks peers}
+for w in $wanted; do
+	case $w in
+	mutants | kills | benchmarks | peers) ;;
+	*)
+		echo "bench.sh: unknown part \"$w\", want mutants, kills, benchmarks or peers" >&2
+		exit 2
+		;;
+	esac
+done
+
+part mutants "planted bugs, each of which its test must catch" mutants
+part kills "kills at random instants" kills
+part benchmarks "benchmarks" benchmarks
+part peers "peers beside our gate, in one run" peers
+
+printf '\n== result (%d s)\n' "$((SECONDS - started))"
+if [ ${#failed[@]} -gt 0 ]; then
+	printf 'FAILED: %s\n' "${failed[@]}"
+	exit 1
+fi
+echo "all of it held"
