@@ -59,7 +59,7 @@ func (r *Reconciler) Apply(ctx context.Context, p *Plan, approval Approval, now 
 	}
 	err := r.config.Book.Apply(ctx, p.transaction(now))
 	ctx = context.WithoutCancel(ctx) // what was done, or not done, goes on the timeline
-	if errors.Is(err, ErrApplied) { // by somebody else, just now
+	if errors.Is(err, ErrApplied) {  // by somebody else, just now
 		result.Already = true
 		return result, r.record(ctx, now, approval, p, "was applied already, nothing changed")
 	}
@@ -103,7 +103,7 @@ func (p *Plan) transaction(now time.Time) Transaction {
 func (r *Reconciler) checkFacts(ctx context.Context, p *Plan) error {
 	a := r.readVenue(ctx)
 	if a.positionsErr == nil && a.ordersErr == nil && a.reportsErr == nil {
-		return a.check(p, r.config.History != nil)
+		return a.check(p, r.config.Account != nil, r.config.History != nil)
 	}
 	var errs []error
 	for _, e := range a.failed() {
@@ -112,12 +112,17 @@ func (r *Reconciler) checkFacts(ctx context.Context, p *Plan) error {
 	return fmt.Errorf("plan %s not applied: %w", p.ID, errors.Join(errs...))
 }
 
-func (a answers) check(p *Plan, history bool) error {
+// check compares the plan's facts with these answers. What was not asked, because the
+// Reconciler has no account or no history, is not known and never "none".
+func (a answers) check(p *Plan, account, history bool) error {
 	now := a.byKey()
 	for i, f := range p.Facts {
 		says := now[f.Key].says()
-		if f.Key.Subject == Executions && says == "none" {
+		switch {
+		case f.Key.Subject == Executions && says == "none":
 			says = a.absent(p.Repairs[i].Edit, history)
+		case f.Key.Subject != Executions && !account:
+			says = "not known"
 		}
 		if says != f.Says {
 			return fmt.Errorf("plan %s not applied: %w", p.ID, &MovedError{VenueSide, f.Key, f.Says, says})
