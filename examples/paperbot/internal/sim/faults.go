@@ -24,9 +24,11 @@ type Faults struct {
 	// Slow is added to the latency of every call.
 	Slow time.Duration
 
-	// TimeoutRate is the fraction, 0 to 1, of Submit and Cancel whose answer never
-	// comes. Three in four of them took effect all the same.
+	// TimeoutRate is the fraction, 0 to 1, of Submit and Cancel that take effect and
+	// whose answer never comes. LossRate is the fraction that never arrives. The
+	// caller cannot tell the two apart; together they are at most 1.
 	TimeoutRate float64
+	LossRate    float64
 
 	// StalePrices stops the price feed: quotes and marks stay as they are while the
 	// venue trades on.
@@ -38,8 +40,16 @@ func (f Faults) validate() error {
 	if f.Slow < 0 {
 		errs = append(errs, fmt.Errorf("Slow is %v, want 0 or more", f.Slow))
 	}
-	if !(f.TimeoutRate >= 0 && f.TimeoutRate <= 1) { // false for NaN too
-		errs = append(errs, fmt.Errorf("TimeoutRate is %v, want 0 to 1", f.TimeoutRate))
+	for _, rate := range []struct {
+		name  string
+		value float64
+	}{{"TimeoutRate", f.TimeoutRate}, {"LossRate", f.LossRate}} {
+		if !(rate.value >= 0 && rate.value <= 1) { // true for NaN too
+			errs = append(errs, fmt.Errorf("%s is %v, want 0 to 1", rate.name, rate.value))
+		}
+	}
+	if f.TimeoutRate+f.LossRate > 1 {
+		errs = append(errs, fmt.Errorf("TimeoutRate and LossRate are %v together, want at most 1", f.TimeoutRate+f.LossRate))
 	}
 	return errors.Join(errs...)
 }
@@ -184,17 +194,14 @@ func (x *Exchange) fate(call, clientID string) fate {
 	key := call + " " + clientID
 	attempt := x.attempts[key]
 	x.attempts[key]++
-	if x.faults.TimeoutRate == 0 {
-		return answered
-	}
 	h := fnv.New64a()
 	h.Write(strconv.AppendInt([]byte(key+" "), int64(attempt), 10))
-	rng := rand.New(rand.NewPCG(x.cfg.Seed, h.Sum64()))
-	if rng.Float64() >= x.faults.TimeoutRate {
-		return answered
-	}
-	if rng.IntN(4) == 0 {
+	draw := rand.New(rand.NewPCG(x.cfg.Seed, h.Sum64())).Float64()
+	switch {
+	case draw < x.faults.TimeoutRate:
+		return taken
+	case draw < x.faults.TimeoutRate+x.faults.LossRate:
 		return absent
 	}
-	return taken
+	return answered
 }

@@ -136,7 +136,9 @@ func TestFaultsThatCannotBeAreRefused(t *testing.T) {
 	x := open(t, config(1, false))
 	for _, rate := range []float64{-0.1, 1.1, math.NaN()} {
 		require.ErrorContains(t, x.SetFaults(Faults{TimeoutRate: rate}), "TimeoutRate")
+		require.ErrorContains(t, x.SetFaults(Faults{LossRate: rate}), "LossRate")
 	}
+	require.ErrorContains(t, x.SetFaults(Faults{TimeoutRate: 0.6, LossRate: 0.6}), "together")
 	require.ErrorContains(t, x.SetFaults(Faults{Slow: -1}), "Slow")
 	require.Equal(t, Faults{}, x.Faults())
 }

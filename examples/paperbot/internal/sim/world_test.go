@@ -70,7 +70,8 @@ func (w *world) act(t *rapid.T) {
 		require.NoError(t, w.x.SetFaults(Faults{
 			Outage:       rapid.IntRange(0, 5).Draw(t, "outage") == 0,
 			Unauthorized: rapid.IntRange(0, 5).Draw(t, "unauthorized") == 0,
-			TimeoutRate:  rapid.SampledFrom([]float64{0, 0, 0.3, 1}).Draw(t, "timeouts"),
+			TimeoutRate:  rapid.SampledFrom([]float64{0, 0, 0.3, 0.7}).Draw(t, "timeouts"),
+			LossRate:     rapid.SampledFrom([]float64{0, 0, 0.3}).Draw(t, "losses"),
 			StalePrices:  rapid.Bool().Draw(t, "stale"),
 		}))
 	}
