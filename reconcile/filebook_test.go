@@ -3,13 +3,11 @@ package reconcile_test
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -188,40 +186,6 @@ func TestFileBook_ManyWritersLoseNothing(t *testing.T) {
 func TestFileBook_AnUnwritableFolderIsAnErrorAndChangesNothing(t *testing.T) {
 	b := reconcile.NewFileBook(filepath.Join(t.TempDir(), "no", "such", "folder"))
 	require.ErrorContains(t, b.Create(t.Context()), b.Path())
-}
-
-// FuzzFileBook reads what was fuzzed, as it is or under a head that fits it, so that
-// the rows are reached. What can be read must be writable and come back the same.
-func FuzzFileBook(f *testing.F) {
-	path := filepath.Join(f.TempDir(), "book")
-	b := reconcile.NewFileBook(path)
-	require.NoError(f, b.Create(f.Context()))
-	_, err := b.RecordFills(f.Context(), fill("1", "a", andon.Buy, "1", "10", "0.1"))
-	require.NoError(f, err)
-	one, err := os.ReadFile(path)
-	require.NoError(f, err)
-	_, rows, _ := bytes.Cut(one, []byte("\n"))
-	f.Add(one, false)
-	f.Add(rows, true)
-	f.Add([]byte(`{"order":{"client_id":"c","venue":"v","symbol":"A","quantity":"1"}}`), true)
-	f.Add([]byte(`{"applied":{"id":"plan-1","at":"2026-03-01T12:00:00Z"}}`), true)
-	f.Fuzz(func(t *testing.T, data []byte, sealed bool) {
-		if sealed {
-			n := len(slices.Collect(bytes.Lines(data)))
-			data = append(fmt.Appendf(nil, `{"andon_book":1,"rows":%d,"sha256":"%x"}`+"\n", n, sha256.Sum256(data)), data...)
-		}
-		book := reconcile.NewFileBook(filepath.Join(t.TempDir(), "book"))
-		require.NoError(t, os.WriteFile(book.Path(), data, 0o600))
-		r, err := book.Read(t.Context())
-		if err != nil {
-			require.ErrorIs(t, err, reconcile.ErrCorrupt)
-			return
-		}
-		require.NoError(t, book.Update(t.Context(), func(*reconcile.Records) error { return nil }))
-		back, err := book.Read(t.Context())
-		require.NoError(t, err)
-		require.Equal(t, r, back)
-	})
 }
 
 func FuzzDecodePlan(f *testing.F) {
