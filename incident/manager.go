@@ -76,7 +76,7 @@ type Config struct {
 // the caller's own.
 func DefaultChecklist() []string {
 	return []string{
-		"All services running",
+		"All services running (`docker-compose ps`)",
 		"No error logs in last 5 minutes",
 		"Successful test trade in paper mode",
 		"All positions accounted for",
@@ -168,6 +168,7 @@ type Manager struct {
 	board   *board
 	last    uint64 // the last event of the store that board knows
 	queue   []*entry
+	single  int                // how many of the queue are to be tried one by one
 	flying  int                // how many entries at the head of the queue the store has now
 	busy    map[string]bool    // by due.key: being performed
 	pages   map[string]pageRun // by incident

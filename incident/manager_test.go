@@ -469,3 +469,21 @@ func TestKindsOfALifeAreInOrder(t *testing.T) {
 		require.Less(t, slices.Index(all, pair[0]), slices.Index(all, pair[1]), "%v: intent before deed, outcome after it", pair)
 	}
 }
+
+func TestImpactIsExactOrRefused(t *testing.T) {
+	s := start(t, place(t))
+	in := s.declare(minor("risk"))
+	minus := -1
+	for want, bad := range map[string]incident.Impact{
+		"Lost": {Lost: "1e3", Currency: "USDT"}, "AtRisk": {AtRisk: ".5", Currency: "USDT"},
+		"Currency": {Lost: "1"}, "Trades": {Trades: &minus}, "Users": {Users: &minus},
+	} {
+		err := s.m.Impact(t.Context(), in.Number, "Ada", bad, "counted")
+		require.ErrorIs(t, err, incident.ErrEvent)
+		require.ErrorContains(t, err, want+": ")
+	}
+	good := incident.Impact{Lost: "0.33375687000000000001", AtRisk: "-12", Currency: "BTC"}
+	require.NoError(t, s.m.Impact(t.Context(), in.Number, "Ada", good, "counted"))
+	require.Equal(t, good, s.get(in.Number).Impact)
+	require.Equal(t, "0.33375687000000000001 BTC lost, -12 BTC at risk", good.String())
+}

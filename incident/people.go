@@ -66,8 +66,12 @@ func (m *Manager) RootCause(ctx context.Context, number, by, cause, why string) 
 	}, true)
 }
 
-// Impact says what the incident has cost. It works after the resolution too.
+// Impact says what the incident has cost. It works after the resolution too. The
+// error is ErrEvent where a number is none.
 func (m *Manager) Impact(ctx context.Context, number, by string, i Impact, why string) error {
+	if err := i.validate(); err != nil {
+		return fmt.Errorf("impact of %s: %w: %w", number, ErrEvent, err)
+	}
 	return m.decide(ctx, number, Event{Kind: Noted, By: by, What: "impact: " + i.String(), Why: why, Data: Data{Impact: &i}}, true)
 }
 

@@ -13,6 +13,7 @@ import (
 type entry struct {
 	event Event
 	taken bool          // board has it already
+	stub  bool          // it stands for an event that the store refused
 	done  chan struct{} // closed once it is durable
 }
 
@@ -168,6 +169,9 @@ func (m *Manager) flush(ctx context.Context) error {
 	for {
 		m.mu.Lock()
 		n := min(len(m.queue), maxBatch)
+		if m.single > 0 {
+			n, m.single = min(n, 1), m.single-1
+		}
 		m.flying = n
 		events := make([]Event, n)
 		for i, w := range m.queue[:n] {
@@ -193,11 +197,12 @@ func (m *Manager) landed(ctx context.Context, stored []Event, err error) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	n := m.flying
 	m.flying = 0
+	if errors.Is(err, ErrEvent) && m.defuse(n, err) {
+		return nil
+	}
 	if m.err = err; err != nil {
-		if errors.Is(err, ErrEvent) {
-			m.defuse()
-		}
 		return err
 	}
 	for i, e := range stored {
@@ -230,17 +235,25 @@ func (m *Manager) catchUp(ctx context.Context) error {
 	return nil
 }
 
-// defuse replaces an event that no store takes by one that says so, since behind
-// it nothing else would ever be recorded. Called with mu held.
-func (m *Manager) defuse() {
-	for _, w := range m.queue {
-		if _, err := w.event.Encode(); err != nil {
-			w.event.Data = Data{}
-			w.event.What = "an event of kind " + string(w.event.Kind) + " could not be stored"
-			w.event.Why = err.Error()
-			w.event = w.event.fit()
-		}
+// defuse deals with an event, among the first n, that the store will never take,
+// since behind it nothing else would be recorded: it has them tried one by one, and
+// puts one that says so in the place of the one refused. It is false where that was
+// refused too. Called with mu held.
+func (m *Manager) defuse(n int, why error) bool {
+	if n > 1 {
+		m.single = n
+		return true
 	}
+	w := m.queue[0]
+	if w.stub {
+		return false
+	}
+	w.stub = true
+	w.event.Data = Data{}
+	w.event.What = "an event of kind " + string(w.event.Kind) + " could not be stored"
+	w.event.Why = why.Error()
+	w.event = w.event.fit()
+	return true
 }
 
 // What an event may hold, so that no alert is refused for its size.

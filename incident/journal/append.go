@@ -121,7 +121,7 @@ func (j *Journal) seal(w *waiter, next *extent) {
 // write makes the buffer durable at offset at. When that fails the file is cut
 // back, by this call or before the next write.
 func (j *Journal) write(at int64) error {
-	if j.closed {
+	if j.closed.Load() {
 		return ErrClosed
 	}
 	if err := j.repair(at); err != nil {

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/andon-go/andon/incident"
@@ -29,7 +30,7 @@ type Journal struct {
 
 	fileMu sync.Mutex
 	f      *os.File
-	closed bool
+	closed atomic.Bool // set with fileMu held
 	buf    []byte
 	dirty  bool // the file may hold bytes behind the last durable record
 
@@ -122,9 +123,8 @@ func (j *Journal) Tip() Tip {
 func (j *Journal) Close() error {
 	j.fileMu.Lock()
 	defer j.fileMu.Unlock()
-	if j.closed {
+	if j.closed.Swap(true) {
 		return nil
 	}
-	j.closed = true
 	return errors.Join(j.f.Close(), j.lock.Close())
 }

@@ -19,7 +19,11 @@ func (j *Journal) Read(ctx context.Context, after uint64) iter.Seq2[incident.Eve
 		j.extentMu.RLock()
 		x := j.extent
 		j.extentMu.RUnlock()
-		if after >= x.tip.Seq {
+		switch {
+		case j.closed.Load():
+			yield(incident.Event{}, named(j.path, ErrClosed))
+			return
+		case after >= x.tip.Seq:
 			return
 		}
 		mark := after / markEvery
