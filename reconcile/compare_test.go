@@ -321,3 +321,17 @@ func TestCompareLiveOrders(t *testing.T) {
 		})
 	}
 }
+
+// With the venue's word on done orders alone, nothing is said of positions: an account
+// that was not asked is not flat.
+func TestHistoryAloneComparesOnlyExecutionsAndIsNeverFlat(t *testing.T) {
+	r, err := reconcile.New(reconcile.Config{
+		Venue: "v", Book: reconcile.NewFileBook(t.TempDir() + "/book"), History: &account{},
+	})
+	require.NoError(t, err)
+	report, err := r.Compare(t.Context(), noon)
+	require.ErrorIs(t, err, reconcile.ErrUnanswered, "there is no book yet")
+	require.False(t, report.Flat())
+	_, err = reconcile.New(reconcile.Config{Venue: "v", Book: reconcile.NewFileBook("x")})
+	require.ErrorContains(t, err, "Account: is missing, and so is History")
+}

@@ -16,7 +16,8 @@ type Config struct {
 	// Required.
 	Venue string
 
-	// Account is the venue, which is read and never traded. Required.
+	// Account is the venue, which is read and never traded. Defaults to none: then
+	// positions and live orders are not compared, and History is required.
 	Account andon.Account
 
 	// Book is where the bot's records lie. Required.
@@ -36,8 +37,8 @@ func (c Config) validate() error {
 	if c.Venue == "" {
 		errs = append(errs, errors.New("Venue: is empty, want the name that the account's rows carry"))
 	}
-	if c.Account == nil {
-		errs = append(errs, errors.New("Account: is missing"))
+	if c.Account == nil && c.History == nil {
+		errs = append(errs, errors.New("Account: is missing, and so is History: there is nothing to compare with"))
 	}
 	if c.Book == nil {
 		errs = append(errs, errors.New("Book: is missing"))
@@ -71,16 +72,16 @@ func (r *Reconciler) Compare(ctx context.Context, now time.Time) (*Report, error
 	}
 	venue := r.readVenue(ctx)
 	report.Failed = append(report.Failed, venue.failed()...)
-	report.flat = venue.flat()
+	report.flat = r.config.Account != nil && venue.flat()
 	if bookErr != nil {
 		return report, report.Err()
 	}
-	if venue.positionsErr == nil {
+	if r.config.Account != nil && venue.positionsErr == nil {
 		keys := NewKeys(len(book.Positions))
 		b, v := keys.LoadPositions(book.Positions), keys.LoadPositions(venue.positions)
 		report.Comparisons = append(report.Comparisons, ComparePositions(b, v))
 	}
-	if venue.ordersErr == nil {
+	if r.config.Account != nil && venue.ordersErr == nil {
 		report.Comparisons = append(report.Comparisons, CompareLiveOrders(book.Orders, venue.orders))
 	}
 	if r.config.History != nil && venue.reportsErr == nil {
@@ -133,6 +134,21 @@ type answers struct {
 // from being asked.
 func (r *Reconciler) readVenue(ctx context.Context) answers {
 	var a answers
+	if r.config.Account != nil {
+		r.readAccount(ctx, &a)
+	}
+	if r.config.History == nil {
+		return a
+	}
+	var err error
+	if a.reports, a.window, err = r.config.History.Reports(ctx); err == nil {
+		err = checkRows(a.reports, r.config.Venue, func(o OrderReport) (string, error) { return o.Venue, o.Validate() })
+	}
+	a.reportsErr = unanswered("done orders", err)
+	return a
+}
+
+func (r *Reconciler) readAccount(ctx context.Context, a *answers) {
 	var err error
 	if a.positions, err = r.config.Account.Positions(ctx); err == nil {
 		err = checkRows(a.positions, r.config.Venue, func(p andon.Position) (string, error) { return p.Venue, p.Validate() })
@@ -142,14 +158,6 @@ func (r *Reconciler) readVenue(ctx context.Context) answers {
 		err = checkRows(a.orders, r.config.Venue, func(o andon.Order) (string, error) { return o.Venue, checkLive(o) })
 	}
 	a.ordersErr = unanswered("live orders", err)
-	if r.config.History == nil {
-		return a
-	}
-	if a.reports, a.window, err = r.config.History.Reports(ctx); err == nil {
-		err = checkRows(a.reports, r.config.Venue, func(o OrderReport) (string, error) { return o.Venue, o.Validate() })
-	}
-	a.reportsErr = unanswered("done orders", err)
-	return a
 }
 
 func unanswered(query string, err error) *QueryError {
