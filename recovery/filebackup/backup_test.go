@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"sync"
 	"syscall"
 	"testing"
@@ -174,31 +175,52 @@ func TestABackupIsOneInstant(t *testing.T) {
 	require.NoError(t, <-done)
 }
 
+// meddler is a context that does something whenever somebody asks whether it has
+// ended, which reading does before each directory and each piece of a file.
+type meddler struct {
+	context.Context
+	meddle func()
+}
+
+func (m meddler) Err() error {
+	m.meddle()
+	return m.Context.Err()
+}
+
 func TestWhatWillNotHoldStillIsNamed(t *testing.T) {
 	w := newWorld(t, func(c *Config) { c.Tries = 3 }).fill(t)
-	stop, done := make(chan struct{}), make(chan error, 1)
-	busy := filepath.Join(w.source, "busy.log")
-	w.write(t, "busy.log", "")
-	go func() {
-		for {
-			select {
-			case <-stop:
-				done <- nil
-				return
-			default:
-			}
-			if err := os.WriteFile(busy, []byte(time.Now().String()), 0o600); err != nil {
-				done <- err
-				return
-			}
-		}
-	}()
-	_, err := w.store.Backup(t.Context(), noon)
-	close(stop)
-	require.NoError(t, <-done)
+	n := 0
+	ctx := meddler{t.Context(), func() {
+		n++
+		w.write(t, "busy.log", strconv.Itoa(n))
+	}}
+	_, err := w.store.Backup(ctx, noon)
 	require.ErrorIs(t, err, ErrChanging)
-	require.ErrorContains(t, err, "busy.log")
+	require.ErrorContains(t, err, `config/busy.log", read 3 times`)
 	require.Empty(t, ls(t, w.backups))
+}
+
+func TestWhatHoldsStillAtLastIsBackedUpAsItIsThen(t *testing.T) {
+	for last := range 30 { // every moment of the first passes
+		w := newWorld(t).fill(t)
+		n := 0
+		ctx := meddler{t.Context(), func() {
+			if n++; n <= last {
+				w.write(t, "busy.log", strconv.Itoa(n%10))
+				require.NoError(t, os.RemoveAll(filepath.Join(w.source, "keys")))
+			}
+		}}
+		b, err := w.store.Backup(ctx, noon)
+		if errors.Is(err, ErrChanging) {
+			continue
+		}
+		require.NoError(t, err)
+		m, err := w.store.Manifest(b.Name)
+		require.NoError(t, err)
+		require.Equal(t, look(t, w.source), m.tree(w.source), "after %d changes", last)
+		_, err = w.store.Verify(t.Context(), b.Name, noon)
+		require.NoError(t, err, "after %d changes", last)
+	}
 }
 
 func TestWhatChangesOnceIsReadAgain(t *testing.T) {
@@ -224,6 +246,26 @@ func TestWhatChangesOnceIsReadAgain(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(w.source, "keys"), []byte("a file now"), 0o600))
 	require.NoError(t, snapshot(t.Context(), 1, r))
 	require.Equal(t, look(t, w.source), r.rooted("."))
+}
+
+// A kernel without fine-grained stamps gives all changes of one tick the same time.
+// Reading must not begin before that tick is over.
+func TestAChangeInTheSameTickOfTheClockWouldBeSeen(t *testing.T) {
+	for range 20 {
+		now, err := stampClock()
+		require.NoError(t, err)
+		nodes := []node{{stamp: stamp{system: system{changed: now}}}, {stamp: stamp{system: system{changed: now + int64(time.Hour)}}}}
+		require.NoError(t, settle(t.Context(), nodes), "a time far in the future is not waited for")
+		then, err := stampClock()
+		require.NoError(t, err)
+		require.Greater(t, then, now, "what changes from here on gets a later time")
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	soon, err := stampClock()
+	require.NoError(t, err)
+	nodes := []node{{stamp: stamp{system: system{changed: soon + int64(time.Second)/2}}}}
+	require.ErrorIs(t, settle(ctx, nodes), context.Canceled)
 }
 
 func TestTwoBackupsAtOnceAreTwo(t *testing.T) {

@@ -29,7 +29,7 @@ func (j job) build(ctx context.Context, entries []Entry) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, to.Close()) }()
-	b := builder{from: from, source: string(j.p.Source[1:]), to: to, base: base, backup: j.p.Backup}
+	b := builder{from: from, source: string(j.p.Source[1:]), to: to, base: base, backup: j.p.Backup, buf: newBuffer()}
 	if err := b.all(ctx, entries); err != nil {
 		return err
 	}
@@ -62,6 +62,7 @@ type builder struct {
 	to     *os.Root
 	base   string // below to
 	backup string
+	buf    []byte
 }
 
 func (b builder) all(ctx context.Context, entries []Entry) error {
@@ -99,7 +100,7 @@ func (b builder) copy(ctx context.Context, e Entry, to string) (err error) {
 		return unreadable(b.backup, Path(p), err)
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
-	size, sum, err := writeFile(ctx, b.to, to, f)
+	size, sum, err := writeFile(ctx, b.to, to, f, b.buf)
 	if err != nil {
 		return err
 	}

@@ -44,21 +44,21 @@ func (c *copier) remove(p string) error {
 }
 
 // file copies an open file, durably, and returns its size and SHA-256.
-func (c *copier) file(ctx context.Context, p string, f io.Reader) (int64, string, error) {
+func (c *copier) file(ctx context.Context, p string, f io.Reader, buf []byte) (int64, string, error) {
 	if c == nil {
-		return copyHashing(ctx, io.Discard, f)
+		return copyHashing(ctx, io.Discard, f, buf)
 	}
-	return writeFile(ctx, c.root, c.path(p), f)
+	return writeFile(ctx, c.root, c.path(p), f, buf)
 }
 
 // writeFile replaces a file, readable by its owner alone, and fsyncs it.
-func writeFile(ctx context.Context, root *os.Root, p string, from io.Reader) (size int64, sum string, err error) {
+func writeFile(ctx context.Context, root *os.Root, p string, from io.Reader, buf []byte) (size int64, sum string, err error) {
 	w, err := root.OpenFile(p, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
 	if err != nil {
 		return 0, "", err
 	}
 	defer func() { err = errors.Join(err, w.Close()) }()
-	if size, sum, err = copyHashing(ctx, w, from); err != nil {
+	if size, sum, err = copyHashing(ctx, w, from, buf); err != nil {
 		return 0, "", err
 	}
 	return size, sum, w.Sync()

@@ -21,6 +21,7 @@ type reader struct {
 	root   *os.Root // the directory that holds the source
 	base   string   // the source in it
 	to     *copier  // nil only reads
+	buf    []byte
 
 	entries map[string]Entry // by path below root
 	stamps  map[string]stamp // of the entries, taken before they were read
@@ -31,7 +32,7 @@ func newReader(source string, to *copier) (*reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &reader{source, root, base, to, map[string]Entry{}, map[string]stamp{}}, nil
+	return &reader{source, root, base, to, newBuffer(), map[string]Entry{}, map[string]stamp{}}, nil
 }
 
 func (r *reader) close() error { return r.root.Close() }
@@ -208,7 +209,7 @@ func (r *reader) readFile(ctx context.Context, n node, e *Entry) (steady bool, e
 	if err != nil {
 		return false, err
 	}
-	if e.Size, e.SHA256, err = r.to.file(ctx, n.path, f); err != nil {
+	if e.Size, e.SHA256, err = r.to.file(ctx, n.path, f, r.buf); err != nil {
 		return false, err
 	}
 	after, err := f.Stat()
@@ -262,10 +263,13 @@ func scan(ctx context.Context, p string, tries int) (entries []Entry, err error)
 	return r.rooted("."), nil
 }
 
-// copyHashing copies to w, stopping when ctx ends, and returns what it saw.
-func copyHashing(ctx context.Context, w io.Writer, f io.Reader) (int64, string, error) {
+// newBuffer returns what copyHashing needs, so that many small files share one.
+func newBuffer() []byte { return make([]byte, 1<<17) }
+
+// copyHashing copies to w by way of buf, stopping when ctx ends, and returns what
+// it saw.
+func copyHashing(ctx context.Context, w io.Writer, f io.Reader, buf []byte) (int64, string, error) {
 	hash := sha256.New()
-	buf := make([]byte, 1<<17)
 	var size int64
 	for {
 		if err := ctx.Err(); err != nil {

@@ -1,6 +1,7 @@
 package filebackup
 
 import (
+	"fmt"
 	"io/fs"
 	"os"
 	"syscall"
@@ -25,6 +26,16 @@ func systemOf(info fs.FileInfo) system {
 		return system{uid: -1, gid: -1, changed: info.ModTime().UnixNano()}
 	}
 	return system{int(st.Uid), int(st.Gid), uint64(st.Dev), st.Ino, st.Ctim.Nano()}
+}
+
+// stampClock reads the clock from which the kernel stamps changes, in nanoseconds.
+// It moves in steps of up to 10 ms, and later when a virtual machine is held up.
+func stampClock() (int64, error) {
+	var ts unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_REALTIME_COARSE, &ts); err != nil {
+		return 0, fmt.Errorf("reading the clock: %w", err)
+	}
+	return ts.Nano(), nil
 }
 
 // forget asks the kernel to drop what it holds of a file in memory, so that what

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"time"
 )
 
 const openFlags = 0
@@ -21,6 +22,10 @@ type system struct {
 func systemOf(info fs.FileInfo) system {
 	return system{uid: -1, gid: -1, changed: info.ModTime().UnixNano()}
 }
+
+// stampClock stays behind the clock by more than the steps in which file systems
+// count time.
+func stampClock() (int64, error) { return time.Now().Add(-20 * time.Millisecond).UnixNano(), nil }
 
 func forget(*os.File) error { return nil }
 

@@ -51,8 +51,9 @@ func (s *Store) readBack(ctx context.Context, m Manifest) (err error) {
 		return unreadable(m.Name, "", err)
 	}
 	defer func() { err = errors.Join(err, root.Close()) }()
+	buf := newBuffer()
 	for _, e := range m.Entries {
-		if err := compareStored(ctx, root, m.Name, e); err != nil {
+		if err := compareStored(ctx, root, m.Name, e, buf); err != nil {
 			return err
 		}
 	}
@@ -71,7 +72,7 @@ func unreadable(name string, p Path, err error) error {
 	return &recovery.DamagedError{Backup: name, File: path.Join(filesDir, string(p)), Reason: "cannot be read: " + err.Error(), Err: err}
 }
 
-func compareStored(ctx context.Context, root *os.Root, name string, e Entry) error {
+func compareStored(ctx context.Context, root *os.Root, name string, e Entry, buf []byte) error {
 	info, err := root.Lstat(string(e.Path))
 	if errors.Is(err, fs.ErrNotExist) {
 		return damaged(name, e.Path, "it is missing")
@@ -92,7 +93,7 @@ func compareStored(ctx context.Context, root *os.Root, name string, e Entry) err
 			return damaged(name, e.Path, "the link leads elsewhere")
 		}
 	case File:
-		size, sum, err := hashStored(ctx, root, e.Path)
+		size, sum, err := hashStored(ctx, root, e.Path, buf)
 		switch {
 		case err != nil:
 			return unreadable(name, e.Path, err)
@@ -105,7 +106,7 @@ func compareStored(ctx context.Context, root *os.Root, name string, e Entry) err
 	return nil
 }
 
-func hashStored(ctx context.Context, root *os.Root, p Path) (size int64, sum string, err error) {
+func hashStored(ctx context.Context, root *os.Root, p Path, buf []byte) (size int64, sum string, err error) {
 	f, err := root.Open(string(p))
 	if err != nil {
 		return 0, "", err
@@ -114,7 +115,7 @@ func hashStored(ctx context.Context, root *os.Root, p Path) (size int64, sum str
 	if err := forget(f); err != nil {
 		return 0, "", err
 	}
-	return copyHashing(ctx, io.Discard, f)
+	return copyHashing(ctx, io.Discard, f, buf)
 }
 
 // nothingElse finds what lies in a backup without being in its manifest.

@@ -102,23 +102,28 @@ func kindOf(mode fs.FileMode) (Kind, bool) {
 	return "", false
 }
 
-// clockTick is longer than the steps in which a file system counts time. Something
-// changed so lately could change again and show the same time.
-const clockTick = 20 * time.Millisecond
-
-// settle waits until every further change of the nodes must show in their stamps.
+// settle waits until every further change of the nodes must show in their stamps: a
+// file system counts time in steps, and something changed in this step could change
+// again in it and show the same time.
 func settle(ctx context.Context, nodes []node) error {
-	since := time.Now().Add(-clockTick).UnixNano()
-	if !slices.ContainsFunc(nodes, func(n node) bool { return n.stamp.changed > since }) {
-		return nil
-	}
-	timer := time.NewTimer(clockTick)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
+	for {
+		now, err := stampClock()
+		if err != nil {
+			return err
+		}
+		// What is far in the future was stamped by a clock that was wrong, and
+		// shows another time as soon as it changes.
+		fresh := func(n node) bool { return n.stamp.changed >= now && n.stamp.changed < now+int64(time.Second) }
+		if !slices.ContainsFunc(nodes, fresh) {
+			return nil
+		}
+		timer := time.NewTimer(time.Millisecond)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return ctx.Err()
+		}
 	}
 }
 
