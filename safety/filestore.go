@@ -34,7 +34,8 @@ type FileStore struct {
 	lock *flock.Flock
 
 	mu      sync.Mutex
-	damaged bool // what lies at path is evidence: set it aside before replacing it
+	damaged bool   // what lies at path is evidence: set it aside before replacing it
+	name    string // the bot whose state lies at path; empty where that is not known
 }
 
 // OpenFileStore opens the store in dir, which it makes if need be, readable by its
@@ -45,7 +46,7 @@ func OpenFileStore(dir string) (*FileStore, error) {
 	if err != nil {
 		return nil, fmt.Errorf("state directory %q: %w", dir, err)
 	}
-	if err := os.MkdirAll(abs, 0o700); err != nil {
+	if err := makeDir(abs); err != nil {
 		return nil, fmt.Errorf("state directory: %w", err)
 	}
 	lock := flock.New(filepath.Join(abs, StateFile+".lock"), flock.SetPermissions(0o600))
@@ -57,6 +58,26 @@ func OpenFileStore(dir string) (*FileStore, error) {
 		return nil, fmt.Errorf("%s: %w", abs, ErrInUse)
 	}
 	return &FileStore{path: filepath.Join(abs, StateFile), lock: lock}, nil
+}
+
+// makeDir makes a directory and those above it, as durable as what will lie in it.
+func makeDir(dir string) error {
+	if info, err := os.Stat(dir); err == nil && info.IsDir() {
+		return nil
+	}
+	parent := filepath.Dir(dir)
+	if parent != dir {
+		if err := makeDir(parent); err != nil {
+			return err
+		}
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		if info, statErr := os.Stat(dir); statErr == nil && info.IsDir() {
+			return nil // another process was faster
+		}
+		return err
+	}
+	return atomicfile.SyncDir(parent)
 }
 
 // Path returns where the state lies.
@@ -81,10 +102,12 @@ func (f *FileStore) Load(context.Context) (State, error) {
 		f.damaged = true
 		return State{}, fmt.Errorf("%s: %w: %w", f.path, ErrStateDamaged, err)
 	}
+	f.name = s.Name
 	return s, nil
 }
 
-// Save implements Store.
+// Save implements Store. What cannot be trusted, or is another bot's, is set aside
+// under a name of its own and not written over.
 func (f *FileStore) Save(_ context.Context, s State) error {
 	b, err := encodeState(s)
 	if err != nil {
@@ -92,14 +115,18 @@ func (f *FileStore) Save(_ context.Context, s State) error {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.damaged {
+	if f.damaged || f.name != "" && f.name != s.Name {
 		aside := fmt.Sprintf("%s.damaged-%s", f.path, time.Now().UTC().Format("20060102T150405.000000000"))
 		if err := os.Rename(f.path, aside); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("set the damaged state aside: %w", err)
+			return fmt.Errorf("set aside the state that lies there: %w", err)
 		}
-		f.damaged = false
+		f.damaged, f.name = false, ""
 	}
-	return atomicfile.Write(f.path, b, 0o600)
+	if err := atomicfile.Write(f.path, b, 0o600); err != nil {
+		return err
+	}
+	f.name = s.Name
+	return nil
 }
 
 func readBounded(path string) (b []byte, err error) {
@@ -156,9 +183,6 @@ func decodeState(b []byte) (State, error) {
 	dec.DisallowUnknownFields()
 	if err := dec.Decode(&s); err != nil {
 		return State{}, err
-	}
-	if _, err := dec.Token(); err != io.EOF {
-		return State{}, errors.New("something follows the state")
 	}
 	return s.State, s.validate()
 }

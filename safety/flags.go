@@ -98,8 +98,7 @@ func (f FlagStatus) look() FlagStatus {
 }
 
 // lookAll looks at every flag, notes what it saw and places the holds that follow.
-// It returns the first flag that holds, if any does.
-func (s *Switch) lookAll() (holding *FlagStatus) {
+func (s *Switch) lookAll() {
 	s.mu.Lock()
 	flags := slices.Clone(s.flags)
 	s.mu.Unlock()
@@ -110,22 +109,17 @@ func (s *Switch) lookAll() (holding *FlagStatus) {
 	defer s.mu.Unlock()
 	for i, f := range flags {
 		s.flags[i] = f
-		if !f.Present && f.Err == nil {
-			continue
+		if f.Present || f.Err != nil {
+			s.latch(i, f.what())
 		}
-		if holding == nil {
-			holding = &flags[i]
-		}
-		s.latch(i, f.what())
 	}
-	return holding
 }
 
 // latch places the hold of flag i unless it has one. Called with mu held.
 func (s *Switch) latch(i int, reason string) {
 	f := s.flags[i].Flag
 	for _, h := range s.holds {
-		if s.flagOf(h) == i && !h.Passing {
+		if s.flagOf(h) == i && !h.Passing && s.lifting[h.ID] == 0 {
 			return
 		}
 	}

@@ -166,16 +166,6 @@ func stackHint() uint64 {
 	return (uint64(uintptr(unsafe.Pointer(&here))) >> 11) * 0x9e3779b97f4a7c15 >> 57
 }
 
-// eachSlot calls f with the names of every order in a slot. Names are only whole
-// while the gate is not fast. Called with mu held.
-func (s *Switch) eachSlot(f func(sl *slot)) {
-	for i := range s.slots {
-		if s.slots[i].word.Load()&slotMask == slotFlying {
-			f(&s.slots[i])
-		}
-	}
-}
-
 // slotsBusy counts the slots that are not free.
 func (s *Switch) slotsBusy() (n int) {
 	for i := range s.slots {

@@ -48,7 +48,9 @@ type sums struct {
 // share says which exits draw on the same leg. An order that waits for a trigger
 // and that the venue keeps from opening shares only with its like, so that a stop
 // over the whole leg does not stand in the way of closing it; every other exit
-// shares with all that are not so.
+// shares with all that are not so. An exit that the venue does not keep from opening
+// shares with everything: a stop that fires first would leave it nothing to reduce,
+// and it would open the other side.
 type share uint8
 
 const (
@@ -152,6 +154,17 @@ func (b *ledger) leg(k andon.LegKey) *leg {
 		b.legs[k] = l
 	}
 	return l
+}
+
+// reserved returns what the exits take that share the leg with o.
+func (l *leg) reserved(o *andon.Order) (sum andon.Decimal) {
+	i, own := sideIndex(o.Side), shareOf(o.Kind, o.ReduceOnly)
+	for sh := range share(shares) {
+		if sh == own || !o.ReduceOnly {
+			sum = sum.Add(l.shown.reserved[i][sh]).Add(l.own.reserved[i][sh])
+		}
+	}
+	return sum
 }
 
 func (s *sums) add(t *tracked) {
@@ -280,8 +293,7 @@ func (b *ledger) derive(o *andon.Order, now time.Time) verdict {
 		}
 		return verdict{why: why}
 	}
-	i, sh := sideIndex(o.Side), shareOf(o.Kind, o.ReduceOnly)
-	reserved := l.shown.reserved[i][sh].Add(l.own.reserved[i][sh])
+	reserved := l.reserved(o)
 	if l.quantity.Abs().Sub(reserved).Less(o.Remaining()) {
 		return verdict{why: fmt.Sprintf("%v is more than the leg of %v less the %v of orders that are live or in flight: cancel one of them first",
 			o.Remaining(), l.quantity, reserved)}

@@ -9,11 +9,12 @@ import (
 
 // memoryStore is a Store that can be made to fail and to hang.
 type memoryStore struct {
-	mu    sync.Mutex
-	state *safety.State
-	err   error
-	hang  chan struct{} // Save waits for it when it is not nil
-	saves int
+	mu     sync.Mutex
+	state  *safety.State
+	err    error
+	hang   chan struct{} // Save waits for it when it is not nil
+	saves  int
+	onSave func() // called by every Save
 }
 
 func (m *memoryStore) Load(context.Context) (safety.State, error) {
@@ -27,9 +28,12 @@ func (m *memoryStore) Load(context.Context) (safety.State, error) {
 
 func (m *memoryStore) Save(ctx context.Context, s safety.State) error {
 	m.mu.Lock()
-	err, hang := m.err, m.hang
+	err, hang, onSave := m.err, m.hang, m.onSave
 	m.saves++
 	m.mu.Unlock()
+	if onSave != nil {
+		onSave()
+	}
 	if hang != nil {
 		select {
 		case <-hang:
@@ -56,4 +60,10 @@ func (m *memoryStore) stored() *safety.State {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.state
+}
+
+func (m *memoryStore) during(f func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.onSave = f
 }

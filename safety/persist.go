@@ -28,7 +28,9 @@ func (s *Switch) save() {
 func (s *Switch) saver() {
 	again := saveAgainFirst
 	for {
-		err := s.saveNow(s.ctx, nil, Resumption{})
+		s.storeMu.Lock()
+		err := s.saveStored(s.ctx, nil, Resumption{})
+		s.storeMu.Unlock()
 		s.mu.Lock()
 		if s.clean == s.dirty || s.ctx.Err() != nil {
 			s.saving = false
@@ -48,11 +50,10 @@ func (s *Switch) saver() {
 	}
 }
 
-// saveNow saves the holds but for those in lift, whose going the resumption
+// saveStored saves the holds but for those in lift, whose going the resumption
 // explains. It notes a state that cannot be saved as a passing hold, and its end.
-func (s *Switch) saveNow(ctx context.Context, lift map[uint64]bool, by Resumption) error {
-	s.storeMu.Lock()
-	defer s.storeMu.Unlock()
+// Called with storeMu held.
+func (s *Switch) saveStored(ctx context.Context, lift map[uint64]bool, by Resumption) error {
 	s.mu.Lock()
 	dirty := s.dirty
 	s.seq++

@@ -21,14 +21,20 @@ func (s *Switch) Resume(ctx context.Context, by, note string, seen []Hold) error
 	if strings.TrimSpace(by) == "" || strings.TrimSpace(note) == "" {
 		return &ResumeError{Why: fmt.Sprintf("it takes a named person and a note, given were %q and %q", by, note)}
 	}
-	lift := map[uint64]bool{}
-	for _, h := range seen {
-		lift[h.ID] = !h.Passing
-	}
+	var lift map[uint64]bool
 	s.lookAll()
-	if err := s.locked(func() error { return s.mayResume(lift) }); err != nil {
+	err := s.locked(func() error {
+		lift = s.recognise(seen)
+		if err := s.mayResume(lift); err != nil {
+			return err
+		}
+		s.beginLift(lift)
+		return nil
+	})
+	if err != nil {
 		return err
 	}
+	defer s.endLift(lift)
 	if s.cfg.BeforeResume != nil {
 		if err := s.cfg.BeforeResume(ctx); err != nil {
 			return &ResumeError{Why: "the check before resuming did not pass", Err: err}
@@ -36,6 +42,43 @@ func (s *Switch) Resume(ctx context.Context, by, note string, seen []Hold) error
 	}
 	r := Resumption{By: by, Note: note, At: time.Now()}
 	return s.lift(ctx, by, note, "resume", lift, r, func() error { return s.mayResume(lift) })
+}
+
+// recognise returns the ids of the lasting holds that are among seen. The id alone
+// is not enough: after the state was deleted it counts from the beginning again.
+// Called with mu held.
+func (s *Switch) recognise(seen []Hold) map[uint64]bool {
+	lift := map[uint64]bool{}
+	for _, h := range s.holds {
+		lift[h.ID] = !h.Passing && slices.ContainsFunc(seen, func(o Hold) bool {
+			return o.ID == h.ID && o.State == h.State && o.By == h.By && o.Reason == h.Reason && o.At.Equal(h.At)
+		})
+	}
+	return lift
+}
+
+// beginLift marks holds as about to be lifted until endLift: whoever pulls the cord
+// for the same cause meanwhile places a new hold, which nobody has seen. Called with
+// mu held.
+func (s *Switch) beginLift(lift map[uint64]bool) {
+	for id, ok := range lift {
+		if ok {
+			s.lifting[id]++
+		}
+	}
+}
+
+func (s *Switch) endLift(lift map[uint64]bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, ok := range lift {
+		if !ok {
+			continue
+		}
+		if s.lifting[id]--; s.lifting[id] == 0 {
+			delete(s.lifting, id)
+		}
+	}
 }
 
 func (s *Switch) locked(f func() error) error {
@@ -102,16 +145,30 @@ func (s *Switch) mayResume(lift map[uint64]bool) error {
 // yet either, would leave it so.
 func (s *Switch) lift(ctx context.Context, by, note, what string, lift map[uint64]bool, r Resumption, may func() error) error {
 	s.lookAll()
-	if err := s.locked(may); err != nil {
+	err := s.locked(func() error {
+		if err := may(); err != nil {
+			return err
+		}
+		s.beginLift(lift)
+		return nil
+	})
+	if err != nil {
 		return err
 	}
+	defer s.endLift(lift)
 	if err := s.recordNow(ctx, by, what, note); err != nil {
 		return &ResumeError{Why: "the decision cannot be recorded", Err: err}
 	}
-	saved := s.saveNow(ctx, lift, r)
-	s.lookAll()
-	s.mu.Lock()
-	defer s.mu.Unlock()
+	// One save and what it says belong together: a saver that came between them
+	// would write the lifted holds to disk again.
+	s.storeMu.Lock()
+	defer s.storeMu.Unlock()
+	saved := s.saveStored(ctx, lift, r)
+	return s.locked(func() error { return s.decide(by, note, what, lift, r, saved, may) })
+}
+
+// decide takes the holds away or says why not. Called with mu held.
+func (s *Switch) decide(by, note, what string, lift map[uint64]bool, r Resumption, saved error, may func() error) error {
 	refused := may()
 	if saved != nil {
 		refused = &ResumeError{Why: "it cannot be made durable", Err: saved}

@@ -33,6 +33,7 @@ type Switch struct {
 	resumed Resumption
 	flags   []FlagStatus
 	running bool
+	lifting map[uint64]int // holds that a Resume or Lift under way is about to lift, and how many are
 	book    ledger
 	quiet   time.Time     // see noteQuiet; zero while unknown
 	settled chan struct{} // closed and replaced when something that drains may have settled
@@ -67,6 +68,7 @@ func Open(ctx context.Context, cfg Config) (*Switch, error) {
 		settled: make(chan struct{}),
 		saved:   make(chan struct{}),
 		book:    newLedger(cfg),
+		lifting: map[uint64]int{},
 	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	var opening error
@@ -155,10 +157,9 @@ func (l *lateStore) Save(ctx context.Context, st State) error {
 		if err != nil {
 			return err
 		}
-		if _, err := f.Load(ctx); err != nil && !errors.Is(err, ErrNoState) {
-			l.f = f // and what lies there is set aside by its Save
-			return f.Save(ctx, st)
-		}
+		// Nobody has read what lies there, so its holds are not known here: it is
+		// evidence.
+		f.damaged = true
 		l.f = f
 	}
 	return l.f.Save(ctx, st)
@@ -230,7 +231,7 @@ func (s *Switch) sorted() []Hold {
 // waits for nothing. Called with mu held.
 func (s *Switch) place(h Hold) Hold {
 	for _, old := range s.holds {
-		if old.same(h) {
+		if old.same(h) && s.lifting[old.ID] == 0 {
 			return old
 		}
 	}
