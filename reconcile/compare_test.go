@@ -2,6 +2,7 @@ package reconcile_test
 
 import (
 	"fmt"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
@@ -325,13 +326,15 @@ func TestCompareLiveOrders(t *testing.T) {
 // With the venue's word on done orders alone, nothing is said of positions: an account
 // that was not asked is not flat.
 func TestHistoryAloneComparesOnlyExecutionsAndIsNeverFlat(t *testing.T) {
-	r, err := reconcile.New(reconcile.Config{
-		Venue: "v", Book: reconcile.NewFileBook(t.TempDir() + "/book"), History: &account{},
-	})
+	book := reconcile.NewFileBook(filepath.Join(t.TempDir(), "book"))
+	require.NoError(t, book.Create(t.Context()))
+	r, err := reconcile.New(reconcile.Config{Venue: "v", Book: book, History: &account{}})
 	require.NoError(t, err)
 	report, err := r.Compare(t.Context(), noon)
-	require.ErrorIs(t, err, reconcile.ErrUnanswered, "there is no book yet")
-	require.False(t, report.Flat())
-	_, err = reconcile.New(reconcile.Config{Venue: "v", Book: reconcile.NewFileBook("x")})
+	require.NoError(t, err)
+	require.Len(t, report.Comparisons, 1)
+	require.Equal(t, reconcile.Executions, report.Comparisons[0].Subject)
+	require.False(t, report.Flat(), "nobody was asked")
+	_, err = reconcile.New(reconcile.Config{Venue: "v", Book: book})
 	require.ErrorContains(t, err, "Account: is missing, and so is History")
 }

@@ -91,10 +91,14 @@ func (t *trader) step(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	asked := time.Now()
 	fills, err := t.ex.Fills(ctx, t.since)
 	if err != nil {
 		return err
 	}
+	t.mu.Lock()
+	t.measured(time.Since(asked))
+	t.mu.Unlock()
 	if err := t.sw.Observe(view); err != nil && !errors.Is(err, safety.ErrStaleView) {
 		return err
 	}
@@ -219,6 +223,11 @@ func (t *trader) send(ctx context.Context, o andon.Order) {
 	case err != nil:
 		t.say("order %s: %v", o.ClientID, err)
 	}
+	t.measured(took)
+}
+
+// measured keeps how long a call to the venue took. Called with mu held.
+func (t *trader) measured(took time.Duration) {
 	t.latencies = append(t.latencies, severity.Sample{At: time.Now(), Value: severity.Took(took)})
 	if len(t.latencies) > 200 {
 		t.latencies = t.latencies[100:]

@@ -23,8 +23,9 @@ const (
 	nakedPosition severity.Condition = "naked-position"
 )
 
-// timeouts is how often the answer to an order gets lost on an ordinary day.
-const timeouts = 0.04
+// ordinary is what is wrong with a venue on any day: now and then the answer to an
+// order gets lost, and less often the order itself.
+var ordinary = sim.Faults{TimeoutRate: 0.04, LossRate: 0.01}
 
 // A fault is one way in which a day goes wrong, and what has to happen outside of the
 // bot before it can be put right.
@@ -69,7 +70,7 @@ var faults = []fault{
 	},
 	{
 		name: "slow-execution", cause: "the venue was slow", waits: true,
-		strike:  setFaults(sim.Faults{Slow: 600 * time.Millisecond, TimeoutRate: timeouts}, "every call to the venue takes 600 ms longer"),
+		strike:  setFaults(sim.Faults{Slow: 600 * time.Millisecond}, "every call to the venue takes 600 ms longer"),
 		outside: lift("the venue is as fast as before"),
 	},
 	{
@@ -105,7 +106,7 @@ func setFaults(f sim.Faults, say string) func(context.Context, *day) (string, er
 }
 
 func lift(say string) func(*day) (string, error) {
-	return func(d *day) (string, error) { return say, d.ex.SetFaults(sim.Faults{TimeoutRate: timeouts}) }
+	return func(d *day) (string, error) { return say, d.ex.SetFaults(ordinary) }
 }
 
 // corruptBook overwrites up to three rows behind the bot's back: a position, a fill's

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -97,32 +98,46 @@ func (d *day) preserve(ctx context.Context, in *incident.Incident) error {
 		if err != nil {
 			return fmt.Errorf("backup of %s: %w", c, err)
 		}
-		d.screen.printf("backup %v", b)
+		d.screen.printf("backup of %s: %v", c, b)
+		if err := d.drill(ctx, c); err != nil {
+			return fmt.Errorf("restore drill of %s: %w", c, err)
+		}
 	}
-	return d.drill(ctx)
-}
-
-// drill restores the backup of the book into a place of its own, which is how its
-// restore time is known.
-func (d *day) drill(ctx context.Context) error {
-	plan, err := d.files.PlanRestore(ctx, filebackup.Request{Into: d.path("restore-drill")}, time.Now())
-	if err != nil {
-		return err
-	}
-	restored, err := d.files.Restore(ctx, plan, d.f.Operator, "measure the restore", time.Now())
-	if err != nil {
-		return err
-	}
-	d.screen.printf("restore drill: %d file, %d bytes in %v, at %s", restored.Files, restored.Bytes, restored.Took.Round(time.Millisecond), restored.Into)
 	return nil
 }
 
-// outside waits for what others have to do.
+// drill restores a backup into a place of its own, which is how its restore time is
+// known.
+func (d *day) drill(ctx context.Context, c recovery.Component) error {
+	into := d.path("restore-drill/" + map[recovery.Component]string{
+		recovery.PositionDatabase: "positions.db", recovery.Configuration: "production.json",
+	}[c])
+	if err := os.MkdirAll(filepath.Dir(into), 0o700); err != nil {
+		return err
+	}
+	plan, err := d.files[c].PlanRestore(ctx, filebackup.Request{Into: into}, time.Now())
+	if err != nil {
+		return err
+	}
+	restored, err := d.files[c].Restore(ctx, plan, d.f.Operator, "measure the restore", time.Now())
+	if err != nil {
+		return err
+	}
+	d.screen.printf("  restored into %s in %v", restored.Into, restored.Took.Round(time.Millisecond))
+	return nil
+}
+
+// outside covers what can be covered at once, and waits for what others have to do.
 func (d *day) outside(ctx context.Context, _ *incident.Incident) error {
 	if report, err := safety.ReadProtection(ctx, d.ex, safety.Requirements{}, time.Now()); err != nil {
-		d.screen.printf("position check: unknown, and so taken for unprotected: %v", err)
+		d.screen.printf("position check: unknown, and so taken for unprotected: %v", strings.ReplaceAll(err.Error(), "\n", "; "))
 	} else {
 		d.screen.printf("position check: %v", report)
+		if !report.Protected() {
+			if err := d.placeStops(ctx); err != nil {
+				return err
+			}
+		}
 	}
 	if d.fault.outside != nil {
 		if d.fault.waits {
@@ -230,7 +245,8 @@ func (d *day) check(ctx context.Context, in *incident.Incident) error {
 func (d *day) silence(ctx context.Context) error {
 	return d.breathe(ctx, d.errorWindow()+time.Minute, func(error) bool {
 		last, _, _ := d.errors.newest()
-		return time.Since(last) > d.errorWindow() && time.Since(d.screen.start) > d.errorWindow()
+		slow := d.slowRule.Judge(d.samples(), time.Now()).Fires // its samples grow old
+		return !slow && time.Since(last) > d.errorWindow() && time.Since(d.screen.start) > d.errorWindow()
 	})
 }
 

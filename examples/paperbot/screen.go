@@ -22,7 +22,7 @@ type screen struct {
 
 	mu      sync.Mutex
 	lines   []string
-	part    string // of a line that others have not ended yet
+	part    string                   // of a line that others have not ended yet
 	picture func(width int) []string // what stands above the lines; nil for nothing
 	stop    chan struct{}
 	done    chan struct{}
