@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -20,7 +21,8 @@ const (
 	childDir = "ANDON_CRASHTEST_DIR"   // the directory it works in
 )
 
-// beganFD is the descriptor on which a child says that its function begins.
+// beganFD is the descriptor on which a child says that its function begins. It stays
+// open to the child's end, which the parent sees by it.
 const beganFD = 3
 
 // actAsChild does not return in a child process: it runs the work and exits.
@@ -33,11 +35,13 @@ func actAsChild(t *testing.T, work func(dir string) error) {
 	if key != t.Name() {
 		t.Fatalf("crashtest: the child of %s came to %s first: call Run once in a test", key, t.Name())
 	}
+	closeOnExec(beganFD) // what the child starts must not hold it open
 	began := os.NewFile(beganFD, "began")
 	_, err := began.Write([]byte{1})
-	if err = errors.Join(err, began.Close()); err == nil {
+	if err == nil {
 		err = work(os.Getenv(childDir))
 	}
+	runtime.KeepAlive(began)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -136,8 +140,9 @@ func (c *child) verdict(o outcome) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	said, err := io.ReadAll(c.began) // its writer is dead, so this ends
-	if err = errors.Join(err, c.began.Close()); err != nil {
+	err = c.began.SetReadDeadline(time.Time{})
+	said, err2 := io.ReadAll(c.began) // its writer is dead, so this ends
+	if err = errors.Join(err, err2, c.began.Close()); err != nil {
 		return nil, err
 	}
 	tail := func() string { return strings.TrimSpace(string(append(out, errOut...))) }

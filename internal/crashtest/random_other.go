@@ -8,3 +8,5 @@ import (
 )
 
 func killAfter(*child, time.Duration) (outcome, error) { return outcome{}, errors.ErrUnsupported }
+
+func closeOnExec(int) {}

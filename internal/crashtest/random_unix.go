@@ -20,9 +20,9 @@ func killAfter(c *child, delay time.Duration) (outcome, error) {
 	if err != nil {
 		return outcome{}, err
 	}
-	late := c.awaitBegin()
+	late := !c.said(c.timeout)
 	if !late {
-		time.Sleep(delay)
+		c.said(delay) // nothing more comes, but the child's end
 	}
 	// An error of kill means that the child is gone already.
 	_ = syscall.Kill(-pid, syscall.SIGKILL)
@@ -40,15 +40,15 @@ func killAfter(c *child, delay time.Duration) (outcome, error) {
 	return outcome{killed: killed && !late, late: late && killed, status: status, failed: !killed && ws.ExitStatus() != 0}, nil
 }
 
-// awaitBegin waits until the child's function begins or the child is gone, and
-// reports whether neither came in time.
-func (c *child) awaitBegin() bool {
-	if err := c.began.SetReadDeadline(time.Now().Add(c.timeout)); err != nil {
-		return true
+// said waits until the child says that its function begins, or is gone, and reports
+// whether either came in time.
+func (c *child) said(within time.Duration) bool {
+	if err := c.began.SetReadDeadline(time.Now().Add(within)); err != nil {
+		return false
 	}
-	_, err := c.began.Read(make([]byte, 1))
-	if err == nil {
-		c.hasBegun = true
-	}
-	return errors.Is(err, os.ErrDeadlineExceeded)
+	n, err := c.began.Read(make([]byte, 1))
+	c.hasBegun = c.hasBegun || n > 0
+	return !errors.Is(err, os.ErrDeadlineExceeded)
 }
+
+func closeOnExec(fd int) { syscall.CloseOnExec(fd) }
