@@ -184,7 +184,10 @@ func decodeState(b []byte) (State, error) {
 	if err := dec.Decode(&s); err != nil {
 		return State{}, err
 	}
-	return s.State, s.validate()
+	if err := s.validate(); err != nil {
+		return State{}, err
+	}
+	return s.State, nil
 }
 
 // validate reports what no switch ever saves.

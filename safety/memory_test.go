@@ -67,3 +67,9 @@ func (m *memoryStore) during(f func()) {
 	defer m.mu.Unlock()
 	m.onSave = f
 }
+
+func (m *memoryStore) hangOn(c chan struct{}) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.hang = c
+}

@@ -1,0 +1,50 @@
+package safety
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// Whatever lies in a state file: it is refused, or it is a state that a switch could
+// have saved, and saving it again gives the same state. The fuzzer gives bodies with
+// a checksum that fits, since it does not find one.
+func FuzzDecodeState(f *testing.F) {
+	at := time.Date(2026, 11, 24, 5, 0, 0, 1, time.UTC)
+	whole, err := encodeState(State{Name: "bot", Seq: 7, LastHold: 3, SavedAt: at, Resumed: Resumption{"alice", "fine", at},
+		Holds: []Hold{{ID: 3, State: Reducing, By: "drawdown", Reason: "5 %\nsha256 ", At: at, Write: true}}})
+	require.NoError(f, err)
+	f.Add(whole, false)
+	body, _, _ := bytes.Cut(whole, []byte("\nsha256 "))
+	f.Add(append(body, '\n'), true)
+	f.Add([]byte(`{"version":1,"name":"x","holds":[{"id":1,"state":"active"}]}`+"\n"), true)
+	f.Add([]byte(`{"version":2}`+"\n"), true)
+	f.Add([]byte("null\n"), true)
+	f.Add([]byte(nil), false)
+	f.Fuzz(func(t *testing.T, b []byte, sum bool) {
+		if sum {
+			if !bytes.HasSuffix(b, []byte("\n")) {
+				b = append(b, '\n')
+			}
+			h := sha256.Sum256(b)
+			b = append(hex.AppendEncode(append(bytes.Clone(b), "sha256 "...), h[:]), '\n')
+		}
+		st, err := decodeState(b)
+		if err != nil {
+			require.Empty(t, st.Holds, "nothing half read")
+			return
+		}
+		require.NoError(t, st.validate())
+		again, err := encodeState(st)
+		require.NoError(t, err, "a state that was read can be saved")
+		back, err := decodeState(again)
+		require.NoError(t, err)
+		once, err := encodeState(back)
+		require.NoError(t, err)
+		require.Equal(t, string(again), string(once))
+	})
+}
