@@ -178,17 +178,13 @@ const longestField = 1000
 // oneLine makes what somebody wrote safe to show: one line, so that it cannot pose
 // as another field, no control or direction characters, not without bound.
 func oneLine(s string) string {
-	s = strings.ToValidUTF8(s, "�")
+	s = strings.Join(strings.Fields(strings.ToValidUTF8(s, "�")), " ")
 	s = strings.Map(func(r rune) rune {
-		switch {
-		case unicode.IsSpace(r):
-			return ' '
-		case !unicode.IsGraphic(r):
-			return -1
+		if unicode.IsGraphic(r) {
+			return r
 		}
-		return r
+		return -1
 	}, s)
-	s = strings.Join(strings.Fields(s), " ")
 	if runes := []rune(s); len(runes) > longestField {
 		s = string(runes[:longestField]) + "…"
 	}

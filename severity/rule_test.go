@@ -45,6 +45,7 @@ func TestPlaybookRules(t *testing.T) {
 		{"both failures in the window", severity.TradingFailures, []severity.Sample{at(0, failed), at(299, failed)}, 299, true},
 		{"no orders", severity.TradingFailures, nil, 1, false},
 		{"one unread outcome", severity.TradingFailures, []severity.Sample{at(0, unread), at(1, done), at(2, done)}, 3, true},
+		{"one unread outcome among others", severity.TradingFailures, []severity.Sample{at(0, done), at(1, unread), at(2, done)}, 3, true},
 
 		{"latency exactly 500 ms", severity.SlowExecution, []severity.Sample{at(0, ms(400)), at(1, ms(600))}, 2, true},
 		{"latency 499 ms on average", severity.SlowExecution, []severity.Sample{at(0, ms(398)), at(1, ms(600))}, 2, false},
