@@ -22,12 +22,13 @@ import (
 func (m *Manager) Declare(ctx context.Context, by, summary string, signals ...severity.Signal) (Incident, error) {
 	m.mu.Lock()
 	now := m.now()
-	a := m.cfg.Classifier.Assess(now, signals...)
+	m.mu.Unlock()
+	a := m.assess(now, signals)
 	if a.Nothing {
-		m.mu.Unlock()
 		return Incident{}, fmt.Errorf("%w: %s", ErrNothing, cmp.Or(a.Why, "no signal says that anything is wrong"))
 	}
 	r := newReport(by, summary, a, now)
+	m.mu.Lock()
 	number, last := m.declare(r)
 	halt := a.Halts() && m.haltDue(number, a.Why)
 	m.mu.Unlock()
@@ -39,6 +40,20 @@ func (m *Manager) Declare(ctx context.Context, by, summary string, signals ...se
 	err := m.settle(ctx, last)
 	in, getErr := m.Get(number)
 	return in, errors.Join(stopErr, err, getErr)
+}
+
+// assess asks the classifier. One that panics does not know, and what is not known
+// is the worst.
+func (m *Manager) assess(now time.Time, signals []severity.Signal) (a severity.Assessment) {
+	err := guard(func() error { a = m.cfg.Classifier.Assess(now, signals...); return nil })
+	if err != nil {
+		targets := severity.Unclassified.Targets()
+		a = severity.Assessment{
+			Why: "the classifier gave no answer: " + err.Error(), Decided: signals,
+			At: now, RespondBy: now.Add(targets.Respond), ResolveBy: now.Add(targets.Resolve),
+		}
+	}
+	return a
 }
 
 // report is what Declare was told, with its assessment.

@@ -487,3 +487,36 @@ func TestImpactIsExactOrRefused(t *testing.T) {
 	require.Equal(t, good, s.get(in.Number).Impact)
 	require.Equal(t, "0.33375687000000000001 BTC lost, -12 BTC at risk", good.String())
 }
+
+func TestAClockThatWasSetBackUndoesNothing(t *testing.T) {
+	path := place(t)
+	synctest.Test(t, func(t *testing.T) {
+		s := start(t, path)
+		in := s.declare(minor("risk"))
+		ahead := time.Now().Add(time.Hour)
+		_, err := s.store.Append(t.Context(), incident.Any, incident.Event{
+			At: ahead, Incident: in.Number, Kind: incident.Noted, By: "Ada", What: "x", Why: "written before the clock was set back",
+		})
+		require.NoError(t, err)
+		s.stop()
+		s.open()
+		defer s.stop()
+		synctest.Wait()
+		require.False(t, s.get(in.Number).ResponseBreachAt.Before(ahead), "what had fallen due is due")
+		require.NoError(t, s.m.Acknowledge(t.Context(), in.Number, "Ada"))
+		require.False(t, s.get(in.Number).AckedAt.Before(ahead), "and nothing happens before what has happened")
+	})
+}
+
+// confused is a Classifier that panics.
+type confused struct{}
+
+func (confused) Assess(time.Time, ...severity.Signal) severity.Assessment { panic("no table") }
+
+func TestAClassifierThatPanicsIsTheWorst(t *testing.T) {
+	s := start(t, place(t), func(c *incident.Config) { c.Classifier = confused{} })
+	in := s.declare(minor("risk"))
+	require.Equal(t, incident.GateClosed, in.Gate)
+	require.Equal(t, severity.Unclassified, in.Level)
+	require.Contains(t, in.Why, "no table")
+}

@@ -57,12 +57,14 @@ func (m *Manager) halt(number string, news bool) {
 
 // answered takes in what became of a stop.
 func (m *Manager) answered(number string, err error) {
+	if err != nil {
+		m.cfg.Log.Error("incident: STOP NOT CONFIRMED", "incident", number, "error", err)
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	now := m.now()
 	e := Event{At: now, Incident: number, Kind: Halted, By: self, What: "the gate is closed", Why: "the incident stops trading"}
 	if err != nil {
-		m.cfg.Log.Error("incident: STOP NOT CONFIRMED", "incident", number, "error", err)
 		e.Kind, e.What, e.Why = Unconfirmed, ErrStopUnconfirmed.Error(), err.Error()
 		e.Data = Data{Error: err.Error(), RetryAt: now.Add(m.cfg.HaltAgain)}
 	}

@@ -56,11 +56,12 @@ func survives(t *testing.T, path string, lines []string) {
 }
 
 func TestEveryAcknowledgedEventSurvivesAKill(t *testing.T) {
-	crashtest.Run(t, crashtest.Config{}, func(dir string) error {
+	steps := crashtest.Run(t, crashtest.Config{}, func(dir string) error {
 		return work(filepath.Join(dir, "journal"), 4)
 	}, func(t *testing.T, dir string, at crashtest.Step) {
 		survives(t, filepath.Join(dir, "journal"), at.Lines)
 	})
+	require.Empty(t, crashtest.Unsynced(steps), "and a power cut")
 }
 
 // The recovery of a torn tail is killed too.

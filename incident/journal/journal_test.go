@@ -2,6 +2,7 @@ package journal_test
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"fmt"
 	"os"
 	"os/exec"
@@ -363,4 +364,7 @@ func TestAlteredWhileOpenIsFoundByRead(t *testing.T) {
 func TestTheFileIsForPeople(t *testing.T) {
 	whole, _ := written(t, t.TempDir(), 1)
 	require.True(t, strings.HasPrefix(string(whole), `{"seq":1,"at":"2026-03-01T12:00:00Z","incident":"INC-20260301-001","kind":"note","by":"Ada Lovelace","what":"event 0: <a> & `), "%s", whole)
+	covered, rest, ok := bytes.Cut(whole, []byte(`","hash":"`))
+	require.True(t, ok)
+	require.Equal(t, fmt.Sprintf("%x\"}\n", sha256.Sum256(covered)), string(rest), "and for any tool that knows SHA-256")
 }
