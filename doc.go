@@ -1,1 +1,42 @@
+// Package andon is the trading vocabulary of an incident-safety library: exact
+// amounts, positions, orders, fills, balances, and what a venue can be asked. The
+// packages below it are what a trading bot embeds to live through an incident.
+//
+// # Map
+//
+//	safety               the emergency stop: switch, gate, holds, flags, position check
+//	reconcile            the bot's book against the venue: compare, plan, apply
+//	recovery             objectives, backups that count, recovery steps, checklist, watch
+//	recovery/filebackup  backup, verify and restore of files and directories
+//	severity             levels, conditions, rules: how bad is it, and why
+//	notify               escalation policy, messages, delivery
+//	notify/webhook       signed messages over HTTP
+//	incident             the lifecycle: declare, halt, page, acknowledge, resolve
+//	incident/journal     the timeline in one hash-chained file that people can read
+//	incident/postmortem  the report made from the timeline
+//	examples/paperbot    a bot that embeds all of it and lives through an incident
+//
+// Packages named *test, such as safety/safetytest, hold what the unit tests of a bot
+// need: fakes, and conformance suites for implementations of its own.
+//
+// Arrows point one way. The cores do not know each other: what one needs of another
+// it declares as a small interface that the other happens to fit, so that a bot may
+// take the stop alone.
+//
+// # Money
+//
+// [Decimal] is exact: it reads what venues write, exponents included, refuses more
+// digits than it holds, and never rounds unless the caller names a [Rounding]. Nothing
+// in this module keeps an amount of money in a float64.
+//
+// # Venues
+//
+// [Account] reads a venue and [Trader] changes it. An error from either means that
+// the answer is not known: it never means that there is nothing, and
+// [ErrOutcomeUnknown] is neither success nor failure.
+//
+// # Failure
+//
+// Types that are read from outside refuse what cannot be right, such as a position
+// without a quantity, and Validate names every field that is wrong.
 package andon
