@@ -36,7 +36,7 @@ func (c Compliance) Met() bool { return c.RPOMet && c.RTOMet }
 func (c Compliance) String() string {
 	if c.Met() {
 		return fmt.Sprintf("%s: newest verified backup is %v old, RPO %v; restore took %v, RTO %v",
-			c.Objective.Component, c.Age, c.Objective.RPO, c.RestoreTook, c.Objective.RTO)
+			c.Objective.Component, shown(c.Age), c.Objective.RPO, shown(c.RestoreTook), c.Objective.RTO)
 	}
 	return fmt.Sprintf("%s: BREACH: %s", c.Objective.Component, strings.Join(c.Problems, "; "))
 }
@@ -87,4 +87,12 @@ func (c *Compliance) judgeRTO(backups []Backup) {
 
 func (c *Compliance) problem(format string, args ...any) {
 	c.Problems = append(c.Problems, fmt.Sprintf(format, args...))
+}
+
+// shown is a duration as people read it: to the millisecond, or exact below one.
+func shown(d time.Duration) time.Duration {
+	if d < time.Millisecond {
+		return d
+	}
+	return d.Round(time.Millisecond)
 }

@@ -74,9 +74,9 @@ func (r StepResult) Took() time.Duration { return r.Ended.Sub(r.Began) }
 // String returns one line for people.
 func (r StepResult) String() string {
 	if r.Proven {
-		return fmt.Sprintf("%s: proven in %v: %s", r.Name, r.Took(), r.Evidence)
+		return fmt.Sprintf("%s: proven in %v: %s", r.Name, shown(r.Took()), r.Evidence)
 	}
-	return fmt.Sprintf("%s: UNPROVEN after %v: %s", r.Name, r.Took(), r.Problem)
+	return fmt.Sprintf("%s: UNPROVEN after %v: %s", r.Name, shown(r.Took()), r.Problem)
 }
 
 // validateSteps reports every problem of a list of steps, joined.
