@@ -93,15 +93,14 @@ static() {
 	in_each "$bin" ./...
 }
 
-# paperbot ARGS...: the main job, piped as a person would pipe it.
+# paperbot NAME ARGS...: the example, piped, with everything it writes in a folder of that name.
 paperbot() {
-	(cd "$work" && timeout 120 ./paperbot "$@" 2>&1 | cat) # pipefail keeps the bot's own status
+	local name=$1
+	shift
+	timeout 180 go run ./examples/paperbot -dir "$work/$name" "$@" 2>&1 | cat # pipefail keeps the bot's own status
 }
 
-main_job() {
-	go build -o "$work/paperbot" ./examples/paperbot || return 1
-	paperbot -operator test -window 1s
-}
+main_job() { paperbot incident -operator test -window 1s; }
 
 recorded_data() {
 	local data=${ANDON_TEST_DATA:-../shared/data}/coinbase
@@ -109,9 +108,8 @@ recorded_data() {
 		missing "the recorded data, in ../shared/data or in the folder that ANDON_TEST_DATA names"
 		return 0
 	fi
-	data=$(realpath "$data")
-	paperbot -fills "$data/fills-pages.json" -orders "$data/orders-pages.json" &&
-		paperbot -fills "$data/fills-pages.json" -orders "$data/orders-pages.json" -corrupt 3 -operator test
+	paperbot recorded -fills "$data/fills-pages.json" -orders "$data/orders-pages.json" &&
+		paperbot corrupted -fills "$data/fills-pages.json" -orders "$data/orders-pages.json" -corrupt 3 -operator test
 }
 
 race=()
