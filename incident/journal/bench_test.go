@@ -95,3 +95,34 @@ func BenchmarkAppend(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkOpen opens a journal of 100,000 events and checks its whole chain.
+func BenchmarkOpen(b *testing.B) {
+	const n = 100_000
+	path := filepath.Join(b.TempDir(), "bench.journal")
+	j, err := journal.Open(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	events := make([]incident.Event, n)
+	for i := range events {
+		events[i] = example(i)
+	}
+	if _, err := j.Append(b.Context(), 0, events...); err != nil {
+		b.Fatal(err)
+	}
+	if err := j.Close(); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		j, err := journal.Open(path)
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := j.Close(); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/n, "ns/event")
+}
