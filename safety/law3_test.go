@@ -3,6 +3,7 @@ package safety_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -348,4 +349,21 @@ func TestOneCauseIsOneHold(t *testing.T) {
 	require.NoError(t, err)
 	require.NotEmpty(t, unnamed.Hold.By)
 	require.NotEmpty(t, unnamed.Hold.Reason)
+}
+
+// A save that is under way while somebody resumes does not write the lifted holds to
+// disk again: after Resume has returned nil, a restart is active.
+func TestLaw3_SaveBesideAResume(t *testing.T) {
+	store := &memoryStore{}
+	cfg := inMemory()
+	cfg.Store = store
+	sw := active(t, cfg)
+	store.during(func() { time.Sleep(10 * time.Microsecond) })
+	for n := range 300 {
+		require.NoError(t, sw.Engage("bob", fmt.Sprint("halt ", n))) // saved beside what follows
+		resume(t, sw)
+		_, err := sw.Drain(t.Context())
+		require.NoError(t, err)
+		require.Empty(t, store.stored().Holds, "round %d", n)
+	}
 }
