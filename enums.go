@@ -1,6 +1,9 @@
 package andon
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Side is the side of an order or a fill. The zero value is no side at all and is
 // valid nowhere.
@@ -152,11 +155,11 @@ func enumParse(what string, names []string, v *uint8, b []byte) error {
 			return nil
 		}
 	}
-	known := ""
+	var known strings.Builder
 	for _, name := range names {
 		if name != "" {
-			known += ", " + name
+			known.WriteString(", " + name)
 		}
 	}
-	return fmt.Errorf("%s %q is not one of %s", what, b, known[2:])
+	return fmt.Errorf("%s %q is not one of %s", what, b, known.String()[2:])
 }

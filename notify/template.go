@@ -62,7 +62,7 @@ func fill(template string, fields []field) (string, error) {
 }
 
 func fillLine(out *strings.Builder, line string, fields []field) error {
-	label := ""
+	var label strings.Builder
 	for {
 		before, rest, found := strings.Cut(line, "[")
 		out.WriteString(before)
@@ -73,8 +73,8 @@ func fillLine(out *strings.Builder, line string, fields []field) error {
 		if !closed {
 			return fmt.Errorf("bracket of %q is not closed", "["+name)
 		}
-		label += before
-		value, ok := lookUp(fields, label, name)
+		label.WriteString(before)
+		value, ok := lookUp(fields, label.String(), name)
 		if !ok {
 			return fmt.Errorf("there is no field [%s] for this message", name)
 		}

@@ -3,6 +3,7 @@ package notify_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -60,12 +61,7 @@ func TestRecorderConformance(t *testing.T) {
 		return notifytest.Channel{
 			Notifier: &r,
 			Took: func(m notify.Message) bool {
-				for _, got := range r.Messages() {
-					if got == m {
-						return true
-					}
-				}
-				return false
+				return slices.Contains(r.Messages(), m)
 			},
 			Break:  func() { r.Fail(errBusy) },
 			Refuse: func() { r.Fail(errNoUser) },

@@ -116,9 +116,9 @@ func TestTheVenueCannotBeTraded(t *testing.T) {
 	venue, _ := reflect.TypeFor[reconcile.Config]().FieldByName("Account")
 	require.Equal(t, reflect.TypeFor[andon.Account](), venue.Type)
 	trader := reflect.TypeFor[andon.Trader]()
-	for i := range trader.NumMethod() {
-		_, ok := venue.Type.MethodByName(trader.Method(i).Name)
-		require.False(t, ok, "%s", trader.Method(i).Name)
+	for method := range trader.Methods() {
+		_, ok := venue.Type.MethodByName(method.Name)
+		require.False(t, ok, "%s", method.Name)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -171,9 +172,9 @@ func describe(all []incident.Incident) string {
 	if len(all) == 0 {
 		return "none"
 	}
-	s := ""
+	var s strings.Builder
 	for _, in := range all {
-		s += "\n  " + in.Number + " " + string(in.Condition) + " of " + in.Component + " (" + string(in.Status) + "): " + in.Summary
+		s.WriteString("\n  " + in.Number + " " + string(in.Condition) + " of " + in.Component + " (" + string(in.Status) + "): " + in.Summary)
 	}
-	return s
+	return s.String()
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -111,12 +112,7 @@ func channel(rule string) notifytest.Channel {
 			if rule == "claims everything" {
 				return true
 			}
-			for _, got := range f.Messages() {
-				if got == m {
-					return true
-				}
-			}
-			return false
+			return slices.Contains(f.Messages(), m)
 		},
 		Secrets:  []string{"hunter2"},
 		Break:    set("broken"),
