@@ -1,6 +1,7 @@
 package andon
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -74,4 +75,31 @@ func (f Fill) Validate() error {
 		add("fee %v has no currency", f.Fee)
 	}
 	return errors.Join(errs...)
+}
+
+// UnmarshalJSON reads a fill and refuses one without a quantity, a price or a fee,
+// since an amount that is missing is not zero.
+func (f *Fill) UnmarshalJSON(b []byte) error {
+	type plain Fill // without this method
+	v := struct {
+		*plain
+		Quantity *Decimal `json:"quantity"`
+		Price    *Decimal `json:"price"`
+		Fee      *Decimal `json:"fee"`
+	}{plain: (*plain)(&Fill{})}
+	if err := json.Unmarshal(b, &v); err != nil {
+		return fmt.Errorf("fill: %w", err)
+	}
+	for _, a := range []struct {
+		name string
+		to   *Decimal
+		from *Decimal
+	}{{"quantity", &v.plain.Quantity, v.Quantity}, {"price", &v.plain.Price, v.Price}, {"fee", &v.plain.Fee, v.Fee}} {
+		if a.from == nil {
+			return fmt.Errorf("fill: %s is missing", a.name)
+		}
+		*a.to = *a.from
+	}
+	*f = Fill(*v.plain)
+	return nil
 }

@@ -67,6 +67,13 @@ func TestLaw1_AMissingQuantityIsNotZero(t *testing.T) {
 		require.Equal(t, position(), p)
 		require.Equal(t, order(), o)
 	}
+	for _, missing := range []string{`{"price":1,"fee":1}`, `{"quantity":1,"fee":1}`, `{"quantity":1,"price":1}`} {
+		f := fill()
+		require.ErrorContains(t, json.Unmarshal([]byte(missing), &f), "is missing")
+		require.Equal(t, fill(), f)
+	}
+	var b andon.Balance
+	require.ErrorContains(t, json.Unmarshal([]byte(`{"currency":"USDT"}`), &b), "total is missing")
 	var p andon.Position
 	require.NoError(t, json.Unmarshal([]byte(`{"quantity":0}`), &p), "flat, when it is said")
 }

@@ -71,42 +71,8 @@ type bookHeader struct {
 type bookRow struct {
 	Position *andon.Position `json:"position,omitempty"`
 	Order    *andon.Order    `json:"order,omitempty"`
-	Fill     *fillRow        `json:"fill,omitempty"`
+	Fill     *andon.Fill     `json:"fill,omitempty"`
 	Applied  *appliedRow     `json:"applied,omitempty"`
-}
-
-// fillRow is a fill that refuses to be read without its amounts: what is missing is
-// not zero.
-type fillRow andon.Fill
-
-// UnmarshalJSON reads a fill and names an amount that is missing.
-func (f *fillRow) UnmarshalJSON(b []byte) error {
-	v := struct {
-		*andon.Fill
-		Quantity *andon.Decimal `json:"quantity"`
-		Price    *andon.Decimal `json:"price"`
-		Fee      *andon.Decimal `json:"fee"`
-	}{Fill: &andon.Fill{}}
-	if err := decodeStrict(b, &v); err != nil {
-		return fmt.Errorf("fill: %w", err)
-	}
-	for _, m := range []struct {
-		name string
-		from *andon.Decimal
-		to   *andon.Decimal
-	}{
-		{"quantity", v.Quantity, &v.Fill.Quantity}, {"price", v.Price, &v.Fill.Price}, {"fee", v.Fee, &v.Fill.Fee},
-	} {
-		if m.from == nil {
-			return fmt.Errorf("fill: %s is missing", m.name)
-		}
-		*m.to = *m.from
-	}
-	if v.Fill.Side == 0 {
-		return errors.New("fill: side is missing")
-	}
-	*f = fillRow(*v.Fill)
-	return nil
 }
 
 const bookVersion = 1
@@ -120,7 +86,7 @@ func encodeBook(f bookFile) ([]byte, error) {
 		rows = append(rows, bookRow{Order: &f.records.Orders[i]})
 	}
 	for i := range f.records.Fills {
-		rows = append(rows, bookRow{Fill: (*fillRow)(&f.records.Fills[i])})
+		rows = append(rows, bookRow{Fill: &f.records.Fills[i]})
 	}
 	for i := range f.applied {
 		rows = append(rows, bookRow{Applied: &f.applied[i]})
@@ -198,7 +164,10 @@ func (f *bookFile) decodeRow(line []byte) error {
 	}
 	if row.Fill != nil {
 		set++
-		f.records.Fills = append(f.records.Fills, andon.Fill(*row.Fill))
+		if row.Fill.Side == 0 {
+			return errors.New("fill: side is missing")
+		}
+		f.records.Fills = append(f.records.Fills, *row.Fill)
 	}
 	if row.Applied != nil {
 		set++

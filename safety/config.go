@@ -77,6 +77,10 @@ type Config struct {
 	// venue's word that it knows no such order is believed. Defaults to 10 s.
 	SettleAfter time.Duration
 
+	// LookupWithin is how long Submit looks for an order whose answer did not come.
+	// Defaults to 5 s.
+	LookupWithin time.Duration
+
 	// BeforeResume must return nil for Resume to go on: a clean reconciliation, for
 	// one. It runs on Resume's goroutine with Resume's context. Nil means that
 	// nothing is checked.
@@ -104,6 +108,7 @@ func (c Config) withDefaults() Config {
 	def(&c.ProbeEvery, 10*time.Second)
 	def(&c.MaxViewAge, time.Minute)
 	def(&c.SettleAfter, 10*time.Second)
+	def(&c.LookupWithin, 5*time.Second)
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
@@ -143,6 +148,7 @@ func (c Config) validate() error {
 	}{
 		{"FlagPoll", c.FlagPoll}, {"DurableWithin", c.DurableWithin}, {"DrainWithin", c.DrainWithin},
 		{"ProbeEvery", c.ProbeEvery}, {"MaxViewAge", c.MaxViewAge}, {"SettleAfter", c.SettleAfter},
+		{"LookupWithin", c.LookupWithin},
 	} {
 		if d.d < 0 {
 			add("%s %v is negative", d.name, d.d)

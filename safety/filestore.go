@@ -34,6 +34,7 @@ type FileStore struct {
 	lock *flock.Flock
 
 	mu      sync.Mutex
+	closed  bool
 	damaged bool   // what lies at path is evidence: set it aside before replacing it
 	name    string // the bot whose state lies at path; empty where that is not known
 }
@@ -84,7 +85,12 @@ func makeDir(dir string) error {
 func (f *FileStore) Path() string { return f.path }
 
 // Close gives the directory free. It may be called twice.
-func (f *FileStore) Close() error { return f.lock.Close() }
+func (f *FileStore) Close() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.closed = true
+	return f.lock.Close()
+}
 
 // Load implements Store.
 func (f *FileStore) Load(context.Context) (State, error) {
@@ -113,8 +119,14 @@ func (f *FileStore) Save(_ context.Context, s State) error {
 	if err != nil {
 		return err
 	}
+	if len(b) > maxStateFile {
+		return fmt.Errorf("state of %d bytes: more than the %d that are read back", len(b), maxStateFile)
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	if f.closed {
+		return fmt.Errorf("%s: %w", f.path, ErrClosed)
+	}
 	if f.damaged || f.name != "" && f.name != s.Name {
 		aside := fmt.Sprintf("%s.damaged-%s", f.path, time.Now().UTC().Format("20060102T150405.000000000"))
 		if err := os.Rename(f.path, aside); err != nil && !errors.Is(err, fs.ErrNotExist) {

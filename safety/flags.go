@@ -108,21 +108,24 @@ func (s *Switch) lookAll() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for i, f := range flags {
+		was := s.flags[i]
 		s.flags[i] = f
 		if f.Present || f.Err != nil {
-			s.latch(i, f.what())
+			s.latch(i, f.what(), f.Present && !was.Present && !was.Looked.IsZero())
 		}
 	}
 }
 
-// latch places the hold of flag i unless it has one. Called with mu held.
-func (s *Switch) latch(i int, reason string) {
+// latch places the hold of flag i unless it has one; a flag that was placed again
+// takes the place of its hold, so that nobody lifts it who has not seen it. Called
+// with mu held.
+func (s *Switch) latch(i int, reason string, again bool) {
 	f := s.flags[i].Flag
-	for _, h := range s.holds {
-		if s.flagOf(h) == i && !h.Passing && s.lifting[h.ID] == 0 {
-			return
-		}
+	has := func(h Hold) bool { return s.flagOf(h) == i && !h.Passing }
+	if slices.ContainsFunc(s.holds, has) && !again {
+		return
 	}
+	s.holds = slices.DeleteFunc(slices.Clone(s.holds), has) // place puts the gate right
 	s.place(Hold{State: f.State, Write: f.Write, By: byFlag + " " + f.Path, Reason: reason})
 }
 

@@ -63,7 +63,8 @@ const (
 type slot struct {
 	word              atomic.Uint64
 	id, venue, symbol string
-	_                 [8]byte
+	leg               andon.Leg
+	_                 [7]byte
 }
 
 const (
@@ -135,7 +136,7 @@ func (s *Switch) pass(g *gate, o *andon.Order) (Permit, bool) {
 			s.wake()
 			return Permit{}, false
 		}
-		sl.id, sl.venue, sl.symbol = o.ClientID, o.Venue, o.Symbol
+		sl.id, sl.venue, sl.symbol, sl.leg = o.ClientID, o.Venue, o.Symbol, o.Leg
 		sl.word.Store(w | slotFlying)
 		return Permit{sw: s, slot: sl, word: w | slotFlying}, true
 	}
@@ -145,6 +146,9 @@ func (s *Switch) pass(g *gate, o *andon.Order) (Permit, bool) {
 // Exit says what came of the order. With OutcomeUnknown the order stays in flight,
 // and listed, until Resolve. The first call counts; others do nothing.
 func (p Permit) Exit(out Outcome) {
+	if out > Refused {
+		out = OutcomeUnknown
+	}
 	switch {
 	case p.sw == nil:
 	case p.slot == nil:

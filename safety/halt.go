@@ -12,7 +12,7 @@ import (
 
 // Report says what a halt did.
 type Report struct {
-	Hold     Hold          // as placed, or the one that said the same already
+	Hold     Hold          // as placed; it takes the place of one that said the same
 	Closed   time.Duration // from the call to the closed gate
 	Durable  time.Duration // from the call to the hold on disk; zero while it is not
 	Drained  time.Duration // from the call to the last order settled; zero while some are in flight
@@ -99,14 +99,22 @@ func (s *Switch) drain(ctx context.Context, start time.Time, r *Report) error {
 // whose outcome is unknown are named at once when they are all that is left: no
 // waiting settles them.
 func (s *Switch) waitSettled(ctx context.Context) []string {
+	var last []string
 	for {
 		s.mu.Lock()
-		names, waiting := s.names()
+		names, waiting, open := s.names()
+		if s.settled == nil {
+			s.settled = make(chan struct{})
+		}
 		settled := s.settled
 		s.mu.Unlock()
+		if open {
+			return last // resumed meanwhile: what was in flight before may be so still
+		}
 		if waiting == 0 {
 			return names
 		}
+		last = names
 		select {
 		case <-settled:
 		case <-ctx.Done():
@@ -117,7 +125,7 @@ func (s *Switch) waitSettled(ctx context.Context) []string {
 
 // names returns the client ids of the orders that have passed the gate and are not
 // settled, and how many of them may still settle by themselves. Called with mu held.
-func (s *Switch) names() (ids []string, waiting int) {
+func (s *Switch) names() (ids []string, waiting int, open bool) {
 	ids = s.book.unresolved()
 	for id, t := range s.book.byID {
 		if t.phase == flying {
@@ -127,7 +135,7 @@ func (s *Switch) names() (ids []string, waiting int) {
 	}
 	if s.gate.Load().fast {
 		// Trading was resumed meanwhile: the slots belong to newer orders.
-		return ids, waiting
+		return ids, waiting, true
 	}
 	for i := range s.slots {
 		sl := &s.slots[i]
@@ -141,7 +149,7 @@ func (s *Switch) names() (ids []string, waiting int) {
 		}
 	}
 	sort.Strings(ids)
-	return slices.Compact(ids), waiting
+	return slices.Compact(ids), waiting, false
 }
 
 // wake tells those who drain that an order has exited.
@@ -153,8 +161,10 @@ func (s *Switch) wake() {
 
 func (s *Switch) wakeLocked() {
 	s.noteQuiet()
-	close(s.settled)
-	s.settled = make(chan struct{})
+	if s.settled != nil {
+		close(s.settled)
+		s.settled = nil
+	}
 }
 
 // waitDurable waits until the disk has all that was dirty at want.

@@ -36,8 +36,14 @@ func (h Hold) String() string {
 	return fmt.Sprintf("#%d %v%s by %s since %s: %s", h.ID, h.State, write, h.By, h.At.UTC().Format(time.RFC3339), h.Reason)
 }
 
-// same reports whether two holds say the same thing, so that pulling the cord
-// twice for one cause places one hold.
+// is reports whether o is this very hold. The id alone is not enough: after the state
+// was deleted it counts from the beginning again.
+func (h Hold) is(o Hold) bool {
+	return o.ID == h.ID && o.State == h.State && o.By == h.By && o.Reason == h.Reason && o.At.Equal(h.At)
+}
+
+// same reports whether two holds say the same thing: the newer one then takes the
+// place of the older.
 func (h Hold) same(o Hold) bool {
 	return h.State == o.State && h.By == o.By && h.Reason == o.Reason && h.Write == o.Write && h.Passing == o.Passing
 }

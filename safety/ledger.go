@@ -18,8 +18,9 @@ type ledger struct {
 	legs    map[andon.LegKey]*leg
 	byID    map[orderID]*tracked
 	free    []*tracked
-	unknown int  // how many tracked orders have an unknown outcome
-	keep    bool // a view was given once, so every order is kept
+	unknown int                  // how many tracked orders have an unknown outcome
+	keep    bool                 // a view was given once, so every order is kept
+	moved   map[string]time.Time // when an order of a venue without a view was last forgotten
 }
 
 type orderID struct{ venue, client string }
@@ -41,8 +42,7 @@ type sums struct {
 	reserved [2][shares]andon.Decimal // what reduces, by whom it shares with
 	reach    [2]andon.Decimal         // what the venue does not keep from opening
 	orders   [2]int
-	largest  [2]andon.Decimal // of any since the last view: never lowered before the next
-	sizeless int              // orders of which only the name is known
+	sizeless int // orders of which only the name is known
 }
 
 // share says which exits draw on the same leg. An order that waits for a trigger
@@ -108,6 +108,7 @@ func newLedger(cfg Config) ledger {
 		venues: map[string]venueView{},
 		legs:   map[andon.LegKey]*leg{},
 		byID:   map[orderID]*tracked{},
+		moved:  map[string]time.Time{},
 	}
 	for _, v := range cfg.HedgeVenues {
 		b.hedge[v] = true
@@ -119,6 +120,9 @@ func newLedger(cfg Config) ledger {
 func (b *ledger) needed() bool {
 	return b.keep || len(b.limits) > 0 || len(b.hedge) > 0 || len(b.byID) > 0
 }
+
+// observed reports whether a view of the venue was ever given.
+func (b *ledger) observed(venue string) bool { _, ok := b.venues[venue]; return ok }
 
 // hedged reports whether the venue's symbols have two legs.
 func (b *ledger) hedged(venue string) bool { return b.hedge[venue] || b.venues[venue].hedge }
@@ -175,7 +179,6 @@ func (s *sums) add(t *tracked) {
 	i := sideIndex(t.side)
 	s.orders[i]++
 	s.reserved[i][t.share] = s.reserved[i][t.share].Add(t.remaining)
-	s.largest[i] = s.largest[i].Max(t.remaining)
 	if !t.reduceOnly {
 		s.reach[i] = s.reach[i].Add(t.remaining)
 	}
@@ -221,6 +224,7 @@ func (b *ledger) enter(o *andon.Order, sizeless bool) *tracked {
 func (b *ledger) forget(t *tracked) {
 	b.legs[t.key].own.take(t)
 	delete(b.byID, t.id)
+	t.use++ // a permit that exits again finds another order
 	b.free = append(b.free, t)
 }
 
@@ -244,6 +248,7 @@ func (b *ledger) observe(v View) {
 		}
 		if t.phase == accepted && t.exited.Before(v.Asked) {
 			delete(b.byID, t.id)
+			t.use++
 			b.free = append(b.free, t)
 			continue
 		}
@@ -262,6 +267,7 @@ func (b *ledger) observe(v View) {
 		}
 	}
 	b.venues[v.Venue] = venueView{asked: v.Asked, hedge: hedge}
+	delete(b.moved, v.Venue)
 }
 
 // verdict is what the ledger makes of an order.
@@ -330,9 +336,9 @@ func (b *ledger) doubt(o *andon.Order, now time.Time) string {
 	case 0:
 		moved = moved || buys || sells
 	case 1:
-		moved = moved || buys || l.quantity.Less(l.own.largest[1])
+		moved = moved || buys || l.quantity.Less(l.own.reach[1])
 	case -1:
-		moved = moved || sells || l.quantity.Abs().Less(l.own.largest[0])
+		moved = moved || sells || l.quantity.Abs().Less(l.own.reach[0])
 	}
 	if !moved {
 		return ""

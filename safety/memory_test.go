@@ -15,6 +15,7 @@ type memoryStore struct {
 	hang   chan struct{} // Save waits for it when it is not nil
 	saves  int
 	onSave func() // called by every Save
+	errs   func() error
 }
 
 func (m *memoryStore) Load(context.Context) (safety.State, error) {
@@ -29,6 +30,9 @@ func (m *memoryStore) Load(context.Context) (safety.State, error) {
 func (m *memoryStore) Save(ctx context.Context, s safety.State) error {
 	m.mu.Lock()
 	err, hang, onSave := m.err, m.hang, m.onSave
+	if m.errs != nil {
+		err = m.errs()
+	}
 	m.saves++
 	m.mu.Unlock()
 	if onSave != nil {
@@ -72,4 +76,10 @@ func (m *memoryStore) hangOn(c chan struct{}) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.hang = c
+}
+
+func (m *memoryStore) failWith(f func() error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.errs = f
 }

@@ -104,9 +104,12 @@ func (s *Switch) settle(t *tracked, out Outcome) {
 	switch {
 	case out == OutcomeUnknown:
 		s.book.lose(t, time.Now())
-	case out == Accepted && s.book.keep:
+	case out == Refused:
+		s.book.forget(t)
+	case s.book.observed(t.id.venue):
 		t.phase, t.exited = accepted, time.Now()
-	default:
+	default: // nothing to add it to; the first view must be of later
+		s.book.moved[t.id.venue] = time.Now()
 		s.book.forget(t)
 	}
 	s.regateIfIdle()
@@ -128,7 +131,7 @@ func (s *Switch) exitUnknown(p Permit) {
 		return // settled before
 	}
 	// The slot is this permit's until its word changes, so its names are whole.
-	o := andon.Order{ClientID: p.slot.id, Venue: p.slot.venue, Symbol: p.slot.symbol}
+	o := andon.Order{ClientID: p.slot.id, Venue: p.slot.venue, Symbol: p.slot.symbol, Leg: p.slot.leg}
 	t := s.book.byID[orderID{o.Venue, o.ClientID}]
 	if t == nil {
 		t = s.book.enter(&o, true)
@@ -175,12 +178,15 @@ func (s *Switch) send(ctx context.Context, t andon.Trader, o andon.Order, p Perm
 	case err == nil:
 		out = Accepted
 		return got, nil
-	case errors.Is(err, andon.ErrRejected):
+	case errors.Is(err, andon.ErrRejected) && !errors.Is(err, andon.ErrOutcomeUnknown):
 		out = Refused
 		return o, err
 	}
-	// Any other error leaves open whether the order arrived.
-	if found, lookErr := t.Lookup(context.WithoutCancel(ctx), o.Symbol, o.ClientID); lookErr == nil {
+	// Any other error leaves open whether the order arrived. ctx may be over, and the
+	// look-up must still be made.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.LookupWithin)
+	defer cancel()
+	if found, lookErr := t.Lookup(ctx, o.Symbol, o.ClientID); lookErr == nil {
 		out = outcomeOf(found)
 		if out == Refused {
 			return found, &andon.RejectedError{Order: found, Reason: "found rejected after an unknown outcome: " + err.Error()}

@@ -3,6 +3,7 @@ package safety
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
 )
@@ -75,14 +76,50 @@ func (s *Switch) saveStored(ctx context.Context, lift map[uint64]bool, by Resump
 		s.clean = max(s.clean, dirty)
 		s.drop(byState, "")
 	} else {
-		s.cfg.Log.Error("safety: the state cannot be saved", "err", err)
-		reason := fmt.Sprintf("the state cannot be saved, so a halt would not outlive the process: %v", err)
-		s.drop(byState, reason)
+		s.note(slog.LevelError, "safety: the state cannot be saved", "err", err)
+		reason := bounded(fmt.Sprintf("the state cannot be saved, so a halt would not outlive the process: %v", err))
 		s.place(Hold{State: Reducing, By: byState, Reason: reason, Passing: true})
+		s.drop(byState, reason) // after it, so that the gate is never open in between
 	}
 	close(s.saved)
 	s.saved = make(chan struct{})
 	return err
+}
+
+// a note is one line on its way to the log. A log that blocks must not hold up the
+// stop, so nothing is logged with mu held.
+type note struct {
+	level slog.Level
+	text  string
+	args  []any
+}
+
+// note hands a line to the log. Called with mu held.
+func (s *Switch) note(level slog.Level, text string, args ...any) {
+	if len(s.notes) == maxRecords {
+		s.notes = slices.Delete(s.notes, 0, 1)
+	}
+	s.notes = append(s.notes, note{level, text, args})
+	if !s.noting {
+		s.noting = true
+		go s.logger()
+	}
+}
+
+// logger logs what waits, in its order, and ends.
+func (s *Switch) logger() {
+	for {
+		s.mu.Lock()
+		if len(s.notes) == 0 {
+			s.noting = false
+			s.mu.Unlock()
+			return
+		}
+		n := s.notes[0]
+		s.notes = slices.Delete(s.notes, 0, 1)
+		s.mu.Unlock()
+		s.cfg.Log.Log(context.Background(), n.level, n.text, n.args...)
+	}
 }
 
 // a record is one decision on its way to the Recorder.
@@ -101,7 +138,7 @@ func (s *Switch) record(r record) {
 		return
 	}
 	if len(s.records) == maxRecords {
-		s.cfg.Log.Error("safety: the recorder takes nothing, a decision is dropped from its queue", "what", s.records[0].what, "who", s.records[0].who)
+		s.note(slog.LevelError, "safety: the recorder takes nothing, a decision is dropped from its queue", "what", s.records[0].what, "who", s.records[0].who)
 		s.records = slices.Delete(s.records, 0, 1)
 	}
 	s.records = append(s.records, r)

@@ -3,6 +3,7 @@ package safety
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"slices"
 	"strings"
 	"time"
@@ -25,16 +26,11 @@ func (s *Switch) Resume(ctx context.Context, by, note string, seen []Hold) error
 	s.lookAll()
 	err := s.locked(func() error {
 		lift = s.recognise(seen)
-		if err := s.mayResume(lift); err != nil {
-			return err
-		}
-		s.beginLift(lift)
-		return nil
+		return s.mayResume(lift)
 	})
 	if err != nil {
 		return err
 	}
-	defer s.endLift(lift)
 	if s.cfg.BeforeResume != nil {
 		if err := s.cfg.BeforeResume(ctx); err != nil {
 			return &ResumeError{Why: "the check before resuming did not pass", Err: err}
@@ -50,35 +46,9 @@ func (s *Switch) Resume(ctx context.Context, by, note string, seen []Hold) error
 func (s *Switch) recognise(seen []Hold) map[uint64]bool {
 	lift := map[uint64]bool{}
 	for _, h := range s.holds {
-		lift[h.ID] = !h.Passing && slices.ContainsFunc(seen, func(o Hold) bool {
-			return o.ID == h.ID && o.State == h.State && o.By == h.By && o.Reason == h.Reason && o.At.Equal(h.At)
-		})
+		lift[h.ID] = !h.Passing && slices.ContainsFunc(seen, h.is)
 	}
 	return lift
-}
-
-// beginLift marks holds as about to be lifted until endLift: whoever pulls the cord
-// for the same cause meanwhile places a new hold, which nobody has seen. Called with
-// mu held.
-func (s *Switch) beginLift(lift map[uint64]bool) {
-	for id, ok := range lift {
-		if ok {
-			s.lifting[id]++
-		}
-	}
-}
-
-func (s *Switch) endLift(lift map[uint64]bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for id, ok := range lift {
-		if !ok {
-			continue
-		}
-		if s.lifting[id]--; s.lifting[id] == 0 {
-			delete(s.lifting, id)
-		}
-	}
 }
 
 func (s *Switch) locked(f func() error) error {
@@ -93,15 +63,17 @@ func (s *Switch) Lift(ctx context.Context, by, note string, h Hold) error {
 	if strings.TrimSpace(by) == "" || strings.TrimSpace(note) == "" {
 		return &ResumeError{Why: fmt.Sprintf("it takes a name and a note, given were %q and %q", by, note)}
 	}
-	may := func() error { return s.mayLift(h.ID) }
-	return s.lift(ctx, by, note, fmt.Sprintf("lift hold #%d", h.ID), map[uint64]bool{h.ID: true}, Resumption{}, may)
+	return s.lift(ctx, by, note, fmt.Sprintf("lift hold #%d", h.ID), map[uint64]bool{h.ID: true}, Resumption{}, func() error { return s.mayLift(h) })
 }
 
 // mayLift says what stands against lifting one hold now. Called with mu held.
-func (s *Switch) mayLift(id uint64) error {
-	i := slices.IndexFunc(s.holds, func(o Hold) bool { return o.ID == id })
+func (s *Switch) mayLift(seen Hold) error {
+	if s.ctx.Err() != nil {
+		return &ResumeError{Why: "this switch is closed", Err: ErrClosed}
+	}
+	i := slices.IndexFunc(s.holds, seen.is)
 	if i < 0 {
-		return &ResumeError{Why: fmt.Sprintf("hold #%d is not in force", id)}
+		return &ResumeError{Why: fmt.Sprintf("hold #%d is not in force as it was given", seen.ID)}
 	}
 	h := s.holds[i]
 	if f := s.flagOf(h); f >= 0 && (s.flags[f].Present || s.flags[f].Err != nil) {
@@ -145,17 +117,9 @@ func (s *Switch) mayResume(lift map[uint64]bool) error {
 // yet either, would leave it so.
 func (s *Switch) lift(ctx context.Context, by, note, what string, lift map[uint64]bool, r Resumption, may func() error) error {
 	s.lookAll()
-	err := s.locked(func() error {
-		if err := may(); err != nil {
-			return err
-		}
-		s.beginLift(lift)
-		return nil
-	})
-	if err != nil {
+	if err := s.locked(may); err != nil {
 		return err
 	}
-	defer s.endLift(lift)
 	if err := s.recordNow(ctx, by, what, note); err != nil {
 		return &ResumeError{Why: "the decision cannot be recorded", Err: err}
 	}
@@ -163,6 +127,9 @@ func (s *Switch) lift(ctx context.Context, by, note, what string, lift map[uint6
 	// would write the lifted holds to disk again.
 	s.storeMu.Lock()
 	defer s.storeMu.Unlock()
+	if err := s.locked(may); err != nil { // closed meanwhile, for one
+		return err
+	}
 	saved := s.saveStored(ctx, lift, r)
 	return s.locked(func() error { return s.decide(by, note, what, lift, r, saved, may) })
 }
@@ -183,6 +150,6 @@ func (s *Switch) decide(by, note, what string, lift map[uint64]bool, r Resumptio
 		s.resumed = r
 	}
 	s.changed()
-	s.cfg.Log.Warn("safety: "+what, "by", by, "note", note, "state", s.gate.Load().state)
+	s.note(slog.LevelWarn, "safety: "+what, "by", by, "note", note, "state", s.gate.Load().state)
 	return nil
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -28,15 +30,13 @@ type Switch struct {
 
 	mu      sync.Mutex
 	holds   []Hold
-	gen     uint64 // rises with every change of holds
 	last    uint64 // the highest hold id placed
 	resumed Resumption
 	flags   []FlagStatus
 	running bool
-	lifting map[uint64]int // holds that a Resume or Lift under way is about to lift, and how many are
 	book    ledger
 	quiet   time.Time     // see noteQuiet; zero while unknown
-	settled chan struct{} // closed and replaced when something that drains may have settled
+	settled chan struct{} // closed when an order may have settled; nil while nobody waits for that
 
 	saving  bool   // a saver goroutine is at work
 	dirty   uint64 // rises with every change that has to be saved
@@ -49,6 +49,10 @@ type Switch struct {
 
 	records   []record
 	recording bool
+	closed    bool // Close has saved what there was to save
+
+	notes  []note
+	noting bool
 }
 
 // Open returns the switch that the state and the flags say: active only where the
@@ -64,11 +68,9 @@ func Open(ctx context.Context, cfg Config) (*Switch, error) {
 		return nil, fmt.Errorf("safety: %w", err)
 	}
 	s := &Switch{
-		cfg:     cfg,
-		settled: make(chan struct{}),
-		saved:   make(chan struct{}),
-		book:    newLedger(cfg),
-		lifting: map[uint64]int{},
+		cfg:   cfg,
+		saved: make(chan struct{}),
+		book:  newLedger(cfg),
 	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
 	var opening error
@@ -88,7 +90,7 @@ func Open(ctx context.Context, cfg Config) (*Switch, error) {
 		}
 	}
 	s.mu.Lock()
-	s.place(Hold{State: Halted, By: byWatch, Reason: "Run is not running, so nobody listens to the flags", Passing: true})
+	s.place(Hold{State: Halted, By: byWatch, Reason: "Run is not running, so nobody listens to the flags", Passing: true, Write: true})
 	s.load(ctx, opening)
 	s.flags = make([]FlagStatus, len(cfg.Flags))
 	for i, f := range cfg.Flags {
@@ -107,7 +109,7 @@ func Open(ctx context.Context, cfg Config) (*Switch, error) {
 func (s *Switch) load(ctx context.Context, opening error) {
 	st, err := State{}, opening
 	if err == nil {
-		st, err = s.cfg.Store.Load(ctx)
+		st, err = s.loadPatiently(ctx)
 	}
 	if err == nil {
 		err = st.validate()
@@ -127,10 +129,28 @@ func (s *Switch) load(ctx context.Context, opening error) {
 		s.holds = append(slices.Clone(st.Holds), s.holds...)
 		s.changed()
 	case errors.Is(err, ErrNoState):
-		s.place(Hold{State: Halted, By: byState, Reason: "there is no state: this is the very first start, or the state was deleted (" + err.Error() + ")"})
+		s.place(Hold{State: Halted, By: byState, Reason: "there is no state: this is the very first start, or the state was deleted (" + err.Error() + ")", Write: true})
 	default:
-		s.place(Hold{State: Halted, By: byState, Reason: "the state cannot be trusted: " + err.Error()})
+		s.place(Hold{State: Halted, By: byState, Reason: "the state cannot be trusted: " + err.Error(), Write: true})
 	}
+}
+
+// loadPatiently gives a store that cannot answer right now some time to.
+func (s *Switch) loadPatiently(ctx context.Context) (st State, err error) {
+	for try := range 3 {
+		if try > 0 {
+			select {
+			case <-time.After(saveAgainFirst):
+			case <-ctx.Done():
+				return st, errors.Join(err, ctx.Err())
+			}
+		}
+		st, err = s.cfg.Store.Load(ctx)
+		if err == nil || errors.Is(err, ErrNoState) || errors.Is(err, ErrStateDamaged) {
+			break
+		}
+	}
+	return st, err
 }
 
 // The components that place holds by themselves.
@@ -167,10 +187,11 @@ func (l *lateStore) Save(ctx context.Context, st State) error {
 
 // Close ends the background work and gives the state directory free. The gate
 // stays shut. What is not yet durable gets DurableWithin to become so; the error
-// says if it did not. It may be called twice.
+// says if it did not. It waits for a Save that is under way, and drops decisions that the
+// Recorder has not taken by then. It may be called twice.
 func (s *Switch) Close() error {
 	s.mu.Lock()
-	s.place(Hold{State: Halted, By: byClose, Reason: "the switch is closed", Passing: true})
+	s.place(Hold{State: Halted, By: byClose, Reason: "the switch is closed", Passing: true, Write: true})
 	want := s.dirty
 	s.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.DurableWithin)
@@ -182,6 +203,17 @@ func (s *Switch) Close() error {
 	s.bg.Wait()
 	s.storeMu.Lock()
 	defer s.storeMu.Unlock()
+	s.mu.Lock()
+	late := s.clean != s.dirty && !s.closed
+	s.closed = true
+	s.mu.Unlock()
+	if late { // a resume that was refused because of this Close, for one
+		last, cancel := context.WithTimeout(context.Background(), s.cfg.DurableWithin)
+		defer cancel()
+		if saveErr := s.saveStored(last, nil, Resumption{}); saveErr != nil {
+			err = errors.Join(err, ErrNotDurable, saveErr)
+		}
+	}
 	if s.ownsStore != nil {
 		err = errors.Join(err, s.ownsStore.Close())
 	}
@@ -230,21 +262,57 @@ func (s *Switch) sorted() []Hold {
 // place adds a hold, closes the gate, and has the hold saved and recorded. It
 // waits for nothing. Called with mu held.
 func (s *Switch) place(h Hold) Hold {
-	for _, old := range s.holds {
-		if old.same(h) && s.lifting[old.ID] == 0 {
-			return old
+	h.Reason = bounded(h.Reason)
+	if h.Passing {
+		for _, old := range s.holds {
+			if old.same(h) {
+				return old
+			}
 		}
 	}
 	s.last++
 	h.ID, h.At = s.last, time.Now()
-	s.holds = append(s.holds, h)
+	s.holds = append(s.makeRoom(h), h)
 	s.changed()
-	s.cfg.Log.Warn("safety: hold placed", "hold", h.String())
+	s.note(slog.LevelWarn, "safety: hold placed", "hold", h.String())
 	if !h.Passing {
 		s.save()
 		s.record(record{h.At, h.By, "hold placed: " + h.State.String(), h.Reason})
 	}
 	return h
+}
+
+// makeRoom returns the holds without those that a new one takes the place of: the
+// one that says the same, so that pulling the cord again is news to whoever has seen
+// the first pull, and the oldest of one source, once it has placed many. Called with
+// mu held.
+func (s *Switch) makeRoom(h Hold) []Hold {
+	of := func(o Hold) bool { return o.By == h.By && o.State == h.State && o.Write == h.Write && !o.Passing }
+	kept := slices.DeleteFunc(slices.Clone(s.holds), h.same)
+	n := 0
+	for _, o := range kept {
+		if of(o) {
+			n++
+		}
+	}
+	if n >= maxHoldsOfOne {
+		i := slices.IndexFunc(kept, of)
+		kept = slices.Delete(kept, i, i+1)
+	}
+	return kept
+}
+
+const (
+	maxHoldsOfOne = 16   // by one person or component and of one kind
+	maxReason     = 1000 // bytes
+)
+
+// bounded keeps a reason from making the state too large to be read back.
+func bounded(reason string) string {
+	if len(reason) <= maxReason {
+		return reason
+	}
+	return strings.ToValidUTF8(reason[:maxReason], "") + " (cut)"
 }
 
 // drop takes the passing holds of a component away, all but those with reason
@@ -262,7 +330,6 @@ func (s *Switch) drop(by, keep string) {
 
 // changed makes the gate what the holds say. Called with mu held.
 func (s *Switch) changed() {
-	s.gen++
 	s.regate()
 	var w *DeniedError
 	for _, h := range s.holds {

@@ -49,7 +49,10 @@ func (s *Switch) Observe(v View) error {
 	s.book.keep = true // from here on every order is kept
 	s.regateIfIdle()
 	s.noteQuiet()
-	if s.quiet.IsZero() || v.Asked.Before(s.quiet) {
+	if now := time.Now(); v.Asked.After(now) {
+		return fmt.Errorf("view of %s asked at %s, which is %v from now: one of the clocks is wrong", v.Venue, v.Asked.Format(time.RFC3339Nano), v.Asked.Sub(now))
+	}
+	if s.quiet.IsZero() || !s.book.observed(v.Venue) && (v.Asked.Before(s.quiet) || v.Asked.Before(s.book.moved[v.Venue])) {
 		return fmt.Errorf("view of %s asked at %s: %w: read the venue again", v.Venue, v.Asked.Format(time.RFC3339Nano), ErrStaleView)
 	}
 	if v.Asked.Before(s.book.venues[v.Venue].asked) {

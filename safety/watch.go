@@ -33,7 +33,7 @@ func (s *Switch) Run(ctx context.Context) error {
 		s.mu.Lock()
 		defer s.mu.Unlock()
 		s.running = false
-		s.place(Hold{State: Halted, By: byWatch, Reason: "Run has ended, so nobody listens to the flags", Passing: true})
+		s.place(Hold{State: Halted, By: byWatch, Reason: "Run has ended, so nobody listens to the flags", Passing: true, Write: true})
 	}()
 
 	poll := time.NewTicker(s.cfg.FlagPoll)
@@ -68,7 +68,7 @@ func (s *Switch) listen() {
 	hanging := time.AfterFunc(max(lookWithin, 2*s.cfg.FlagPoll), func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.place(Hold{State: Halted, By: byWatch, Reason: "looking at the flags hangs", Passing: true})
+		s.place(Hold{State: Halted, By: byWatch, Reason: "looking at the flags hangs", Passing: true, Write: true})
 	})
 	s.lookAll()
 	hanging.Stop()
@@ -90,7 +90,8 @@ func (s *Switch) heard(e fsnotify.Event) {
 		case f.Resolved:
 			concerned = true
 			if e.Has(fsnotify.Create) {
-				s.latch(i, f.Path+" was placed")
+				s.latch(i, f.Path+" was placed", true)
+				s.flags[i].Present = true // until it is looked at, so that it is placed once
 			}
 		case filepath.Dir(f.Resolved):
 			concerned = true
