@@ -55,11 +55,21 @@
 // meanwhile a Reducing hold says so. A flag directory that vanishes, or hangs, halts.
 // When Run ends, the gate closes: a stop that nobody would hear is not possible.
 //
-// What it cannot do: an order that another program sends does not pass this gate; a
-// flag that is created and deleted between two looks is seen by file notification
-// only, not where PollOnly is set or notification cannot be had; and a flag placed
-// in another mount namespace, such as another container's /tmp, is never seen.
-// Status says which place is watched.
+// What it cannot do:
+//
+//   - An order that another program sends does not pass this gate.
+//   - A flag that is created and deleted between two looks is seen by file
+//     notification only, so not where PollOnly is set or notification cannot be had.
+//     A flag in another mount namespace, such as another container's /tmp, is never
+//     seen. Status says which place is watched.
+//   - A state file that is put back from a backup is believed: keep the state
+//     directory out of what is restored. Its lock file must not be removed.
+//   - While active, without limits and before the first view, the gate keeps no
+//     order, and so a client id that is used twice passes. After the first view it
+//     does not.
+//   - A protective order is let through although an exit that the venue does not
+//     guard is live on its leg, since a naked position is the worse of the two. Close
+//     beside a stop with reduce-only orders.
 //
 // # Testing
 //
