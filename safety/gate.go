@@ -112,17 +112,15 @@ type Permit struct {
 // position of its leg; see Observe.
 func (s *Switch) Enter(o *andon.Order) (Permit, error) {
 	if g := s.gate.Load(); g.fast && o.ClientID != "" {
-		if p, ok := s.pass(g, o); ok {
-			return p, nil
-		}
+		return s.pass(g, o)
 	}
 	return s.enterDerived(o)
 }
 
 // pass counts the order in a slot if the gate is still g once it is counted.
 // Whoever changes the gate looks at the slots after that. So either the change is
-// seen here, or the order is seen there.
-func (s *Switch) pass(g *gate, o *andon.Order) (Permit, bool) {
+// seen here, and the order starts again below the lock, or the order is seen there.
+func (s *Switch) pass(g *gate, o *andon.Order) (Permit, error) {
 	i := stackHint()
 	for range slotTries {
 		sl := &s.slots[i%slotCount]
@@ -134,13 +132,13 @@ func (s *Switch) pass(g *gate, o *andon.Order) (Permit, bool) {
 		if s.gate.Load() != g {
 			sl.word.Store(w + slotMask + 1)
 			s.wake()
-			return Permit{}, false
+			break
 		}
 		sl.id, sl.venue, sl.symbol, sl.leg = o.ClientID, o.Venue, o.Symbol, o.Leg
 		sl.word.Store(w | slotFlying)
-		return Permit{sw: s, slot: sl, word: w | slotFlying}, true
+		return Permit{sw: s, slot: sl, word: w | slotFlying}, nil
 	}
-	return Permit{}, false
+	return s.enterDerived(o)
 }
 
 // Exit says what came of the order. With OutcomeUnknown the order stays in flight,

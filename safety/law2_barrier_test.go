@@ -18,24 +18,29 @@ func TestLaw2_WhoIsCountedLateTurnsBack(t *testing.T) {
 	})
 	require.NoError(t, err)
 	defer func() { require.NoError(t, sw.Close()) }()
-	o := &andon.Order{ClientID: "a", Venue: "sim", Symbol: "BTC"}
+	o := &andon.Order{
+		ClientID: "a", Venue: "sim", Symbol: "BTC", Side: andon.Buy, Kind: andon.Market, Quantity: andon.NewDecimal(1, 0),
+	}
 
 	looked := &gate{state: Active, fast: true}
 	sw.gate.Store(looked)
-	early, ok := sw.pass(looked, o)
-	require.True(t, ok)
+	early, err := sw.pass(looked, o)
+	require.NoError(t, err)
+	require.NotNil(t, early.slot)
 	require.Equal(t, 1, sw.slotsBusy(), "who is counted early is seen")
 	early.Exit(Accepted)
 
 	sw.gate.Store(&gate{state: Halted, err: ErrDenied})
 	require.Zero(t, sw.slotsBusy(), "nobody is in flight, so Halt returns")
-	_, ok = sw.pass(looked, o)
-	require.False(t, ok, "who is counted late turns back")
+	_, err = sw.pass(looked, o)
+	require.ErrorIs(t, err, ErrDenied, "who is counted late turns back")
 	require.Zero(t, sw.slotsBusy(), "and is counted no more")
 
 	sw.gate.Store(&gate{state: Active, fast: true})
-	_, ok = sw.pass(looked, o)
-	require.False(t, ok, "closed and open again is a change too")
+	late, err := sw.pass(looked, o)
+	require.NoError(t, err)
+	require.Nil(t, late.slot, "closed and open again is a change too: it starts again below the lock")
+	late.Exit(Refused)
 
 	sw.mu.Lock()
 	sw.regate()

@@ -165,11 +165,22 @@ func TestLaw11_ALogThatBlocksDoesNotHoldUpTheStop(t *testing.T) {
 	cfg.Log = slog.New(h)
 	sw := active(t, cfg)
 	h.block.Store(true)
-	_, err := sw.Halt(t.Context(), "bob", "drill")
-	require.NoError(t, err)
-	require.Error(t, sw.Check())
+	halted := make(chan error, 1)
+	go func() {
+		_, err := sw.Halt(t.Context(), "bob", "drill")
+		halted <- err
+	}()
+	blocked := true
+	select {
+	case err := <-halted:
+		require.NoError(t, err)
+		require.Error(t, sw.Check())
+		blocked = false
+	case <-time.After(20 * time.Second): // not a measure: it would wait for ever
+	}
 	h.block.Store(false)
 	close(release)
+	require.False(t, blocked, "the stop waits for the log")
 }
 
 type blockingLog struct {
