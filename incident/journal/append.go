@@ -53,11 +53,23 @@ func (j *Journal) enter(w *waiter) bool {
 	return first || <-w.wake
 }
 
+// gather is how many a write waits for at most.
+const gather = 256
+
 // lead writes for everybody who waits, the caller first, and hands on to the next.
 func (j *Journal) lead() {
 	// Those who were answered by the last write are about to come again. Letting
-	// them in first makes one fdatasync of two.
-	runtime.Gosched()
+	// them in first, as long as they keep coming, makes one fdatasync of two.
+	for waiting := 0; ; {
+		runtime.Gosched()
+		j.queueMu.Lock()
+		n := len(j.queue)
+		j.queueMu.Unlock()
+		if n == waiting || n >= gather {
+			break
+		}
+		waiting = n
+	}
 	j.queueMu.Lock()
 	batch := j.queue
 	j.queue = nil
