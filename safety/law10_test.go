@@ -2,6 +2,8 @@ package safety_test
 
 import (
 	"errors"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -99,4 +101,24 @@ func TestLaw10_OpeningIsRefusedUnrecorded(t *testing.T) {
 	require.ErrorIs(t, err, full)
 	require.Zero(t, tok)
 	rec.set(nil, false)
+}
+
+// A resume that is recorded and then refused is recorded as refused too: the timeline
+// never ends with an opening that did not happen.
+func TestLaw10_ARefusalAfterTheRecordIsRecorded(t *testing.T) {
+	rec := &recorder{}
+	cfg := inMemory()
+	cfg.Recorder = rec
+	sw := active(t, cfg)
+	_, err := sw.Halt(t.Context(), "bob", "drill")
+	require.NoError(t, err)
+	rec.during = func(what string) {
+		if what == "resume" {
+			sw.Engage("carol", "again") //nolint:errcheck // always nil
+		}
+	}
+	require.ErrorIs(t, sw.Resume(t.Context(), "alice", "fixed", sw.Status().Holds), safety.ErrResumeRefused)
+	eventually(t, func() bool {
+		return slices.ContainsFunc(rec.recorded(), func(l string) bool { return strings.HasPrefix(l, "alice | resume refused | ") })
+	}, "the refusal is on the timeline")
 }

@@ -127,7 +127,14 @@ func (s *Switch) lift(ctx context.Context, by, note, what string, lift map[uint6
 	// would write the lifted holds to disk again.
 	s.storeMu.Lock()
 	defer s.storeMu.Unlock()
-	if err := s.locked(may); err != nil { // closed meanwhile, for one
+	err := s.locked(func() error {
+		err := may()
+		if err != nil { // a newer hold, or closed meanwhile
+			s.record(record{time.Now(), by, what + " refused", err.Error()})
+		}
+		return err
+	})
+	if err != nil {
 		return err
 	}
 	saved := s.saveStored(ctx, lift, r)
