@@ -170,6 +170,7 @@ func TestAnUpgradeHaltsAndOpensPagingAgain(t *testing.T) {
 		s := start(t, path)
 		defer s.stop()
 		in := s.declare(minor("risk"))
+		synctest.Wait() // the first page goes out: one that the acknowledgement finds unsent never starts
 		require.NoError(t, s.m.Acknowledge(t.Context(), in.Number, "Ada"))
 		synctest.Wait()
 		require.Len(t, s.phone.messages(notify.InitialAlert), 1)
