@@ -57,7 +57,7 @@ func (r *Reconciler) Apply(ctx context.Context, p *Plan, approval Approval, now 
 	if err := r.record(ctx, now, approval, p, "approved, about to be applied"); err != nil {
 		return result, err
 	}
-	err := r.config.Book.Apply(ctx, p.transaction(now))
+	err := r.config.Book.Apply(ctx, p.transaction(now, approval))
 	ctx = context.WithoutCancel(ctx) // what was done, or not done, goes on the timeline
 	if errors.Is(err, ErrApplied) {  // by somebody else, just now
 		result.Already = true
@@ -91,8 +91,8 @@ func (r *Reconciler) record(ctx context.Context, now time.Time, a Approval, p *P
 	return nil
 }
 
-func (p *Plan) transaction(now time.Time) Transaction {
-	tx := Transaction{ID: p.ID, At: now.UTC().Round(0)}
+func (p *Plan) transaction(now time.Time, a Approval) Transaction {
+	tx := Transaction{ID: p.ID, At: now.UTC().Round(0), By: a.By, Note: a.Note}
 	for _, repair := range p.Repairs {
 		tx.Edits = append(tx.Edits, repair.Edit)
 	}

@@ -19,9 +19,10 @@ type Book interface {
 	// Applied reports whether a transaction with this id was ever made.
 	Applied(ctx context.Context, id string) (bool, error)
 
-	// Apply makes all edits in one transaction, or none, and remembers its id.
-	// It is ErrApplied when the id was used before, and a *MovedError when the rows
-	// of a key are not exactly those that its edit expects.
+	// Apply makes all edits in one transaction, or none, and remembers its id and who
+	// approved it. It is ErrApplied when the id was used before, and a *MovedError when
+	// the rows of a key are not exactly those that its edit expects. A book that keeps
+	// no rows of a subject refuses an edit of one with errors.ErrUnsupported.
 	Apply(ctx context.Context, tx Transaction) error
 }
 
@@ -30,12 +31,18 @@ type Records struct {
 	Positions []andon.Position `json:"positions"`
 	Orders    []andon.Order    `json:"orders"` // those that may be live
 	Fills     []andon.Fill     `json:"fills"`
+
+	// Balances is what the bot believes to have of each currency. A book that keeps
+	// none leaves it empty, and they are compared only where Config.Balances says so.
+	Balances []andon.Balance `json:"balances,omitempty"`
 }
 
 // Transaction is a set of edits that are made together.
 type Transaction struct {
 	ID    string    // unique: the id of a plan
 	At    time.Time // when it was approved
+	By    string    // the person who approved it
+	Note  string    // why, in the person's own words
 	Edits []Edit    // no two with the same key
 }
 
@@ -45,6 +52,7 @@ type Edit struct {
 	Positions *Rows[andon.Position] `json:"positions,omitempty"`
 	Orders    *Rows[andon.Order]    `json:"orders,omitempty"`
 	Fills     *Rows[andon.Fill]     `json:"fills,omitempty"`
+	Balances  *Rows[andon.Balance]  `json:"balances,omitempty"`
 }
 
 // Rows are the rows of one key before and after an edit, in any order. Before is

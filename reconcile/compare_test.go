@@ -296,9 +296,9 @@ func TestCompareLiveOrders(t *testing.T) {
 	}{
 		"equal":               {same, same, 0},
 		"later, equal":        {same, change(func(o *andon.Order) { o.At = noon.Add(time.Hour) }), 0},
-		"only the book":       {same, nil, reconcile.State},
+		"only the book":       {same, nil, reconcile.StateUnknown},
 		"done in the book":    {change(func(o *andon.Order) { o.Status = andon.Filled }), nil, 0},
-		"unknown in the book": {change(func(o *andon.Order) { o.Status = andon.StatusUnknown }), nil, reconcile.State},
+		"unknown in the book": {change(func(o *andon.Order) { o.Status = andon.StatusUnknown }), nil, reconcile.StateUnknown},
 		"only the venue":      {nil, same, reconcile.Unexpected},
 		"done, yet live":      {change(func(o *andon.Order) { o.Status = andon.Canceled }), same, reconcile.State},
 		"another side":        {same, change(func(o *andon.Order) { o.Side = andon.Sell }), reconcile.WrongSide},

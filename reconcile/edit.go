@@ -12,7 +12,7 @@ import (
 // subject names, and only rows of that key.
 func (e Edit) Validate() error {
 	lists := 0
-	for _, set := range []bool{e.Positions != nil, e.Orders != nil, e.Fills != nil} {
+	for _, set := range []bool{e.Positions != nil, e.Orders != nil, e.Fills != nil, e.Balances != nil} {
 		if set {
 			lists++
 		}
@@ -26,6 +26,8 @@ func (e Edit) Validate() error {
 		return checkKeys(e.Key, e.Orders, OrderKey)
 	case e.Key.Subject == Executions && e.Fills != nil:
 		return checkKeys(e.Key, e.Fills, FillKey)
+	case e.Key.Subject == Balances && e.Balances != nil:
+		return checkKeys(e.Key, e.Balances, BalanceKey)
 	}
 	return fmt.Errorf("%v: the list of rows is of another subject", e.Key)
 }
@@ -46,7 +48,7 @@ func checkKeys[T any](key Key, rows *Rows[T], of func(T) Key) error {
 // expects as a *MovedError. The receiver is not changed. It is for Book implementations
 // that hold their records in memory.
 func (r Records) Edit(edits []Edit) (Records, error) {
-	next := Records{slices.Clone(r.Positions), slices.Clone(r.Orders), slices.Clone(r.Fills)}
+	next := Records{slices.Clone(r.Positions), slices.Clone(r.Orders), slices.Clone(r.Fills), slices.Clone(r.Balances)}
 	var errs []error
 	for _, e := range edits {
 		err := e.Validate()
@@ -56,6 +58,8 @@ func (r Records) Edit(edits []Edit) (Records, error) {
 			next.Positions, err = replace(next.Positions, e.Key, e.Positions, positionKeyOf, positionSays)
 		case e.Orders != nil:
 			next.Orders, err = replace(next.Orders, e.Key, e.Orders, OrderKey, orderSays)
+		case e.Balances != nil:
+			next.Balances, err = replace(next.Balances, e.Key, e.Balances, BalanceKey, balanceSays)
 		default:
 			next.Fills, err = replace(next.Fills, e.Key, e.Fills, FillKey, fillSays)
 		}

@@ -87,7 +87,7 @@ func (b *FileBook) Apply(ctx context.Context, tx Transaction) error {
 			return err
 		}
 		f.records = next
-		f.applied = append(f.applied, appliedRow{tx.ID, tx.At})
+		f.applied = append(f.applied, appliedRow{tx.ID, tx.At, tx.By, tx.Note})
 		return nil
 	})
 }

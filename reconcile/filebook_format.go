@@ -41,15 +41,17 @@ func (e *CorruptError) Is(target error) bool { return target == ErrCorrupt }
 //	{"andon_book":1,"rows":3,"sha256":"..."}     the checksum is of all lines below
 //	{"position":{...}}
 //	{"fill":{...}}
-//	{"applied":{"id":"plan-...","at":"..."}}
+//	{"applied":{"id":"plan-...","at":"...","by":"ada","note":"..."}}
 type bookFile struct {
 	records Records
 	applied []appliedRow
 }
 
 type appliedRow struct {
-	ID string    `json:"id"`
-	At time.Time `json:"at"`
+	ID   string    `json:"id"`
+	At   time.Time `json:"at"`
+	By   string    `json:"by,omitempty"`
+	Note string    `json:"note,omitempty"`
 }
 
 func (f *bookFile) has(id string) bool {
@@ -72,6 +74,7 @@ type bookRow struct {
 	Position *andon.Position `json:"position,omitempty"`
 	Order    *andon.Order    `json:"order,omitempty"`
 	Fill     *andon.Fill     `json:"fill,omitempty"`
+	Balance  *andon.Balance  `json:"balance,omitempty"`
 	Applied  *appliedRow     `json:"applied,omitempty"`
 }
 
@@ -87,6 +90,9 @@ func encodeBook(f bookFile) ([]byte, error) {
 	}
 	for i := range f.records.Fills {
 		rows = append(rows, bookRow{Fill: &f.records.Fills[i]})
+	}
+	for i := range f.records.Balances {
+		rows = append(rows, bookRow{Balance: &f.records.Balances[i]})
 	}
 	for i := range f.applied {
 		rows = append(rows, bookRow{Applied: &f.applied[i]})
@@ -169,12 +175,16 @@ func (f *bookFile) decodeRow(line []byte) error {
 		}
 		f.records.Fills = append(f.records.Fills, *row.Fill)
 	}
+	if row.Balance != nil {
+		set++
+		f.records.Balances = append(f.records.Balances, *row.Balance)
+	}
 	if row.Applied != nil {
 		set++
 		f.applied = append(f.applied, *row.Applied)
 	}
 	if set != 1 {
-		return fmt.Errorf("%d rows in a line, want one of position, order, fill, applied", set)
+		return fmt.Errorf("%d rows in a line, want one of position, order, fill, balance, applied", set)
 	}
 	return nil
 }

@@ -97,7 +97,7 @@ func TestFileBook_ErrorsNameTheLine(t *testing.T) {
 		"amount null":       {`"fee":"0.1"`, `"fee":null`, "line 4: fill: fee is missing"},
 		"position, no size": {`"quantity":"2","entry"`, `"entry"`, "line 2: position: quantity is missing"},
 		"unknown field":     {`"fill":{"id"`, `"fill":{"idd"`, "sha256 does not fit the rows"},
-		"unknown row":       {`{"position"`, `{"balance"`, "line 2: json: unknown field"},
+		"unknown row":       {`{"position"`, `{"ledger"`, "line 2: json: unknown field"},
 		"no row":            {`{"position":`, `{}` + "\n" + `{"position":`, "line 2: 0 rows in a line"},
 		"no side":           {`"side":"buy",`, ``, "line 4: fill: side is missing"},
 		"order of no kind":  {`"kind":"stop-market",`, ``, "line 3: order: kind is missing"},

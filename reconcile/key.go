@@ -6,8 +6,8 @@ import (
 	"github.com/andon-go/andon"
 )
 
-// Key names one thing that is compared: a leg, a live order, or an order with its
-// fills.
+// Key names one thing that is compared: a leg, a live order, an order with its
+// fills, or a currency.
 type Key struct {
 	Subject Subject `json:"subject"`
 	Venue   string  `json:"venue"`
@@ -19,6 +19,9 @@ type Key struct {
 	// Order is the client id of a live order, or the venue's id where there is no
 	// client id; for fills it is the venue's id of their order. Empty for positions.
 	Order string `json:"order,omitempty"`
+
+	// Currency names a balance; empty for everything else.
+	Currency string `json:"currency,omitempty"`
 }
 
 // PositionKey names the position on a leg.
@@ -44,11 +47,19 @@ func FillKey(f andon.Fill) Key {
 	return Key{Subject: Executions, Venue: f.Venue, Order: id}
 }
 
-// String returns, for example, "position coinbase/BTC-USD" or "fills of order
-// coinbase/1f0c".
+// BalanceKey names the balance of a currency.
+func BalanceKey(b andon.Balance) Key {
+	return Key{Subject: Balances, Venue: b.Venue, Currency: b.Currency}
+}
+
+// String returns, for example, "position coinbase/BTC-USD", "fills of order
+// coinbase/1f0c" or "balance coinbase/USD".
 func (k Key) String() string {
-	if k.Subject == Positions {
+	switch k.Subject {
+	case Positions:
 		return k.Subject.String() + " " + andon.LegKey{Venue: k.Venue, Symbol: k.Symbol, Leg: k.Leg}.String()
+	case Balances:
+		return k.Subject.String() + " " + k.Venue + "/" + k.Currency
 	}
 	return k.Subject.String() + " " + k.Venue + "/" + k.Order
 }
@@ -60,5 +71,6 @@ func (k Key) compare(o Key) int {
 		cmp.Compare(k.Symbol, o.Symbol),
 		cmp.Compare(k.Leg, o.Leg),
 		cmp.Compare(k.Order, o.Order),
+		cmp.Compare(k.Currency, o.Currency),
 	)
 }

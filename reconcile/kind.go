@@ -34,17 +34,29 @@ const (
 	// Terms: a live order is of another kind, or reduce-only on one side alone.
 	Terms
 
-	// State: an order that the book holds for live is not among the venue's live
-	// ones, or the other way round. It may have been filled, cancelled or never
-	// taken: only a look-up by its id says which.
+	// State: book and venue give an order another state, and the venue's is known.
 	State
+
+	// StateUnknown: an order that the book holds for live is not among the venue's
+	// live ones. It may have been filled, cancelled or never taken: only a look-up by
+	// its id says which.
+	StateUnknown
+
+	// Stale: the venue's own row says that it is older than is believed, so that
+	// neither a difference nor an agreement with it means anything.
+	Stale
 
 	// Duplicate: one side has several rows for the same thing, and they disagree.
 	Duplicate
+
+	// Dust: the sides differ by less than the instrument's lot size, or by less than
+	// its minimum notional, so that no order could make the difference good.
+	Dust
 )
 
 var kindNames = []string{
-	"", "missing", "unexpected", "quantity", "side", "leg", "price", "fee", "terms", "state", "duplicate",
+	"", "missing", "unexpected", "quantity", "side", "leg", "price", "fee", "terms", "state", "order state unknown",
+	"stale", "duplicate", "dust",
 }
 
 // String returns the kind's name or "Kind(n)".
@@ -64,11 +76,13 @@ const (
 	Positions  Subject = iota + 1 // one leg
 	LiveOrders                    // one live order, resting or conditional
 	Executions                    // the fills of one order against the venue's totals of it
+	Balances                      // one currency
 )
 
-var subjectNames = []string{"", "position", "live order", "fills of order"}
+var subjectNames = []string{"", "position", "live order", "fills of order", "balance"}
 
-// String returns "position", "live order", "fills of order" or "Subject(n)".
+// String returns "position", "live order", "fills of order", "balance" or
+// "Subject(n)".
 func (s Subject) String() string { return nameOf("Subject", subjectNames, uint8(s)) }
 
 // MarshalText writes what String returns; a value that is no subject is an error.

@@ -64,7 +64,7 @@ func compareLiveOrder(c *Comparison, key Key, book, venue *table[andon.Order], i
 		report(Duplicate, orderRows(book.all(id)), orderRows(venue.all(id)))
 	case v == nil && !bookLive:
 	case v == nil:
-		report(State, b.Status.String(), "not live")
+		report(StateUnknown, b.Status.String(), "not live")
 	case b == nil:
 		report(Unexpected, "none", orderSays(*v))
 	default:

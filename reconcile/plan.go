@@ -125,6 +125,11 @@ func (e Evidence) says() string {
 	for _, r := range e.Reports {
 		texts = append(texts, r.says())
 	}
+	for _, b := range e.Balances {
+		if balanceHeld(b) {
+			texts = append(texts, balanceSays(b))
+		}
+	}
 	if len(texts) == 0 {
 		return "none"
 	}
@@ -243,6 +248,8 @@ func (e Edit) lines() (removed, added []string) {
 		return diff(*e.Positions, positionSays)
 	case e.Orders != nil:
 		return diff(*e.Orders, orderSays)
+	case e.Balances != nil:
+		return diff(*e.Balances, balanceSays)
 	case e.Fills != nil:
 		return diff(*e.Fills, func(f andon.Fill) string { return f.ID + " " + fillSays(f) })
 	}

@@ -107,7 +107,7 @@ func TestPlan_LeavesWhatOnlyALookUpOrASecondQueryCanTell(t *testing.T) {
 	require.Len(t, p.Left, 2)
 	require.Equal(t, reconcile.Duplicate, p.Left[0].Kind)
 	require.Contains(t, p.Left[0].Why, "ask it again")
-	require.Equal(t, reconcile.State, p.Left[1].Kind)
+	require.Equal(t, reconcile.StateUnknown, p.Left[1].Kind)
 	require.Contains(t, p.Left[1].Why, "look it up")
 	result, err := d.apply(p)
 	require.NoError(t, err)

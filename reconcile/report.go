@@ -39,6 +39,7 @@ type Evidence struct {
 	Orders    []andon.Order    `json:"orders,omitempty"`
 	Fills     []andon.Fill     `json:"fills,omitempty"`
 	Reports   []OrderReport    `json:"reports,omitempty"`
+	Balances  []andon.Balance  `json:"balances,omitempty"`
 }
 
 // Unknown is something about which the venue gave no word. It is not a

@@ -38,6 +38,7 @@ var bookTests = []struct {
 	{"a transaction is made once", (*bookTest).once},
 	{"of many at once one is made", (*bookTest).concurrent},
 	{"rows of one key may repeat", (*bookTest).duplicates},
+	{"a balance comes out exactly, or the edit is refused", (*bookTest).balances},
 	{"a context that has ended is an error", (*bookTest).ended},
 }
 
@@ -104,13 +105,18 @@ func fillEdit(order string, before, after []andon.Fill) reconcile.Edit {
 func rows[T any](r ...T) []T { return r }
 
 func (b *bookTest) empty() {
-	r := b.read()
-	if n := len(r.Positions) + len(r.Orders) + len(r.Fills); n > 0 {
-		b.Fatalf("a new book has %d rows", n)
-	}
+	b.wantNoRows()
 	done, err := b.book.Applied(b.Context(), "tx-1")
 	if err != nil || done {
 		b.Fatalf("Applied of an id that was never used: %v, %v, want false, nil", done, err)
+	}
+}
+
+func (b *bookTest) wantNoRows() {
+	b.Helper()
+	r := b.read()
+	if n := len(r.Positions) + len(r.Orders) + len(r.Fills) + len(r.Balances); n > 0 {
+		b.Fatalf("a book into which nothing was put has %d rows", n)
 	}
 }
 
@@ -246,6 +252,27 @@ func (b *bookTest) duplicates() {
 	if n := len(b.read().Fills); n != 1 {
 		b.Errorf("%d rows left of two, want 1", n)
 	}
+}
+
+func (b *bookTest) balances() {
+	usd := andon.Balance{Venue: "v", Currency: "USD", Total: andon.MustDecimal("10.00000001"), Reserved: andon.MustDecimal("0.5")}
+	e := reconcile.Edit{Key: reconcile.BalanceKey(usd), Balances: &reconcile.Rows[andon.Balance]{After: rows(usd)}}
+	switch err := b.apply(e); {
+	case errors.Is(err, errors.ErrUnsupported):
+		b.wantNoRows()
+		b.Skipf("this book keeps no balances: %v", err)
+	case err != nil:
+		b.Fatalf("Apply: %v, want nil, or errors.ErrUnsupported from a book that keeps no balances", err)
+	}
+	if got := b.read().Balances; !reflect.DeepEqual(got, rows(usd)) {
+		b.Errorf("put in %v, read %v", usd, got)
+	}
+	if err := b.apply(e); !errors.Is(err, reconcile.ErrMoved) {
+		b.Errorf("Apply where there is a row already: %v, want ErrMoved", err)
+	}
+	e.Balances = &reconcile.Rows[andon.Balance]{Before: rows(usd)}
+	b.mustApply(e)
+	b.wantNoRows()
 }
 
 func (b *bookTest) ended() {

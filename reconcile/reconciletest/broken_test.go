@@ -96,7 +96,7 @@ var brokenBooks = map[string]struct {
 }{
 	"applies again":  {func(b *reconcile.FileBook) reconcile.Book { return again{b} }, "applied twice must change nothing"},
 	"takes any rows": {func(b *reconcile.FileBook) reconcile.Book { return blind{b} }, "want a *MovedError"},
-	"half a plan":    {func(b *reconcile.FileBook) reconcile.Book { return half{b} }, "a new book has"},
+	"half a plan":    {func(b *reconcile.FileBook) reconcile.Book { return half{b} }, "a book into which nothing was put"},
 	"rounds":         {func(b *reconcile.FileBook) reconcile.Book { return rounds{b} }, "rows came back changed"},
 }
 
