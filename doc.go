@@ -14,6 +14,7 @@
 //	incident             the lifecycle: declare, halt, page, acknowledge, resolve
 //	incident/journal     the timeline in one hash-chained file that people can read
 //	incident/postmortem  the report made from the timeline
+//	andontest            a venue for unit tests that fails as real ones do
 //	examples/paperbot    a bot that embeds all of it and lives through an incident
 //
 // Packages named *test, such as safety/safetytest, hold what the unit tests of a bot

@@ -30,6 +30,10 @@ var arrows = map[string][]string{
 	"notify":    {"severity"},
 	"incident":  {"notify", "severity"},
 
+	"andontest":               {"."},
+	"safety/safetytest":       {"safety", ".", "andontest"},
+	"reconcile/reconciletest": {"reconcile", ".", "andontest"},
+
 	"incident/runbook": {"incident", "notify", "severity", "safety", "reconcile", "recovery", "."},
 	"incident/console": {"incident", "notify", "severity", "safety", "reconcile", "recovery", "."},
 	"incident/playbook": {
