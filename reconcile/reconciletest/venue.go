@@ -28,6 +28,10 @@ type VenueCase struct {
 	// sells there is not reached. Required.
 	Below andon.Decimal
 
+	// Stop is the kind of the conditional order that is tried. Defaults to
+	// andon.StopMarket; andon.StopLimit is for venues that have no other.
+	Stop andon.Kind
+
 	// LoseAnswer makes the next submit take effect and answer
 	// andon.ErrOutcomeUnknown. Defaults to none: that part is skipped.
 	LoseAnswer func()
@@ -55,6 +59,9 @@ func TestVenue(t *testing.T, open func(t *testing.T) VenueCase) {
 			}
 			if c.Patience == 0 {
 				c.Patience = 500
+			}
+			if c.Stop == 0 {
+				c.Stop = andon.StopMarket
 			}
 			test.run(&venueTest{T: t, VenueCase: c})
 		})
@@ -96,7 +103,10 @@ func (v *venueTest) order(id string, change func(*andon.Order)) andon.Order {
 func market(o *andon.Order) { o.Kind, o.Price = andon.Market, andon.Decimal{} }
 
 func (v *venueTest) stop(o *andon.Order) {
-	o.Side, o.Kind, o.Price, o.Trigger = andon.Sell, andon.StopMarket, andon.Decimal{}, v.Below
+	o.Side, o.Kind, o.Trigger = andon.Sell, v.Stop, v.Below
+	if !o.Kind.Priced() {
+		o.Price = andon.Decimal{}
+	}
 }
 
 func (v *venueTest) submit(o andon.Order) andon.Order {
