@@ -1,6 +1,7 @@
 package coinbase
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -42,6 +43,22 @@ func (m *memory) put(n orderName, o sentOrder) {
 		m.young = map[orderName]sentOrder{}
 	}
 	m.young[n] = o
+}
+
+// sentSince returns the ids of the orders that the venue took after a time.
+func (m *memory) sentSince(t time.Time, symbol string) []string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var ids []string
+	for _, orders := range []map[orderName]sentOrder{m.young, m.older} {
+		for n, o := range orders {
+			if o.venueID != "" && o.at.After(t) && (symbol == "" || n.symbol == symbol) {
+				ids = append(ids, o.venueID)
+			}
+		}
+	}
+	slices.Sort(ids)
+	return ids
 }
 
 func (m *memory) forget(n orderName) {

@@ -12,8 +12,9 @@ import (
 
 // Orders returns every order that is not done: resting, conditional, and those that are
 // pending or queued, which can still be cancelled. A bracket is given as a stop-market.
-// An order whose status or form is not known is given with StatusUnknown or without a
-// kind, since it may be live.
+// One that this process sent less than Config.Settle ago is asked for by its id where the
+// lists, which lag, leave it out. An order whose status or form is not known is given with
+// StatusUnknown or without a kind, since it may be live.
 func (v *Venue) Orders(ctx context.Context) ([]andon.Order, error) {
 	return v.live(ctx, "")
 }
@@ -25,25 +26,37 @@ func (v *Venue) live(ctx context.Context, symbol string) ([]andon.Order, error) 
 		q.Set("product_ids", symbol)
 	}
 	found := newFound()
-	if v.config.History == 0 {
-		if err := v.list(ctx, q, found.add); err != nil {
-			return nil, err
+	if err := v.lists(ctx, q, found); err != nil {
+		return nil, err
+	}
+	for _, id := range v.sent.sentSince(time.Now().Add(-v.config.Settle), symbol) {
+		if _, listed := found.get(id); listed {
+			continue
 		}
-		return found.live(), nil
+		o, err := v.byID(ctx, id)
+		if err != nil {
+			return nil, fmt.Errorf("order %s was taken a moment ago and is in no list: %w", id, err)
+		}
+		found.add(o)
+	}
+	return found.live(), nil
+}
+
+// lists reads the lists in which a live order may be.
+func (v *Venue) lists(ctx context.Context, q url.Values, found *found) error {
+	if v.config.History == 0 {
+		return v.list(ctx, q, found.add)
 	}
 	// The open ones of all times come first: what is opened meanwhile is recent and in
 	// the second list, and that list has the newer word on an order in both.
 	open := clone(q)
 	open.Set("order_status", "OPEN")
 	if err := v.list(ctx, open, found.add); err != nil {
-		return nil, err
+		return err
 	}
 	recent := clone(q)
 	recent.Set("start_date", v.client.Clock().Now().Add(-v.config.History).UTC().Format(time.RFC3339))
-	if err := v.list(ctx, recent, found.add); err != nil {
-		return nil, err
-	}
-	return found.live(), nil
+	return v.list(ctx, recent, found.add)
 }
 
 // list gives every order that a query finds to use, until it returns false.
