@@ -81,6 +81,11 @@ type Config struct {
 	// Defaults to 5 s.
 	LookupWithin time.Duration
 
+	// Lease, where it is set, must be held for anything that adds exposure to pass.
+	// Every Enter reads its deadline. Exits pass without it. Nil means that no lease is
+	// needed: the bot is stopped in its own process only.
+	Lease Lease
+
 	// BeforeResume must return nil for Resume to go on: a clean reconciliation, for
 	// one. It runs on Resume's goroutine with Resume's context. Nil means that
 	// nothing is checked.

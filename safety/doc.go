@@ -36,9 +36,9 @@
 //	order, err = sw.Submit(ctx, venue, order) // *DeniedError while held
 //
 // Submit resolves an answer that did not come by the order's client id. A bot with
-// its own way to the venue calls Enter before and Permit.Exit after. After each
-// reading of the venue, give it to Observe, so that the gate can tell exits from
-// entries; Check tells a strategy whether it is worth thinking.
+// its own way to the venue calls Enter before, sends under Permit.Context, and calls
+// Permit.Exit after. After each reading of the venue, give it to Observe, so that the
+// gate can tell exits from entries; Check tells a strategy whether it is worth thinking.
 //
 // [Switch.Halt] waits, within bounds, until the hold is on disk and the orders in
 // flight have settled. Engage and Drain are its two halves, for a caller that has

@@ -45,7 +45,15 @@ func (s *Switch) noteQuiet() {
 // *DeniedError with the holds while it may not. It is for code that wants to know
 // before it computes a signal; only Enter and Submit count the order, so that Halt
 // knows of it. It costs one atomic load and allocates nothing.
-func (s *Switch) Check() error { return s.gate.Load().err }
+func (s *Switch) Check() error {
+	if err := s.gate.Load().err; err != nil {
+		return err
+	}
+	if _, ok := s.leased(); !ok {
+		return errNoLease
+	}
+	return nil
+}
 
 const (
 	slotCount = 128 // a power of two; beyond it permits are kept under the lock
@@ -92,6 +100,7 @@ type Permit struct {
 	slot  *slot
 	word  uint64
 	order *tracked
+	until time.Duration // the lease's end when the order entered; zero where it needs none
 
 	// Intent is what the gate derived. Nothing is derived while active without
 	// limits, and it is Increase then.
@@ -121,6 +130,13 @@ func (s *Switch) Enter(o *andon.Order) (Permit, error) {
 // Whoever changes the gate looks at the slots after that. So either the change is
 // seen here, and the order starts again below the lock, or the order is seen there.
 func (s *Switch) pass(g *gate, o *andon.Order) (Permit, error) {
+	until, ok := s.leased()
+	if !ok {
+		return s.enterDerived(o)
+	}
+	if o.ReduceOnly {
+		until = 0 // the venue keeps it from adding exposure
+	}
 	i := stackHint()
 	for range slotTries {
 		sl := &s.slots[i%slotCount]
@@ -136,7 +152,7 @@ func (s *Switch) pass(g *gate, o *andon.Order) (Permit, error) {
 		}
 		sl.id, sl.venue, sl.symbol, sl.leg = o.ClientID, o.Venue, o.Symbol, o.Leg
 		sl.word.Store(w | slotFlying)
-		return Permit{sw: s, slot: sl, word: w | slotFlying}, nil
+		return Permit{sw: s, slot: sl, word: w | slotFlying, until: until}, nil
 	}
 	return s.enterDerived(o)
 }

@@ -42,6 +42,10 @@ func (s *Switch) EnterClose(ctx context.Context, o *andon.Order, by string) (Per
 
 func (s *Switch) enterLocked(o *andon.Order, confirmed bool) (Permit, error) {
 	state, now := s.gate.Load().state, time.Now()
+	until, leased := s.leased()
+	if state == Active && !leased {
+		state = Reducing
+	}
 	if t := s.book.byID[orderID{o.Venue, o.ClientID}]; t != nil {
 		return Permit{}, s.denyLocked(o, Increase, "this client id is taken by an order that is in flight, or whose outcome is unknown, or that no view shows yet")
 	}
@@ -58,6 +62,9 @@ func (s *Switch) enterLocked(o *andon.Order, confirmed bool) (Permit, error) {
 			v.intent = Close
 		}
 		if !state.Admits(v.intent) {
+			if !leased {
+				v.why = strings.TrimSuffix(noLease+"; "+v.why, "; ")
+			}
 			return Permit{}, s.denyLocked(o, v.intent, v.why)
 		}
 		if v.intent == Increase {
@@ -66,6 +73,9 @@ func (s *Switch) enterLocked(o *andon.Order, confirmed bool) (Permit, error) {
 			}
 		}
 		p.Intent, p.Unverified = v.intent, v.unverified
+	}
+	if p.Intent == Increase && !o.ReduceOnly {
+		p.until = until
 	}
 	wasFast := s.gate.Load().fast
 	p.order = s.book.enter(o, false)
@@ -83,7 +93,7 @@ func (s *Switch) deny(o *andon.Order, i Intent, why string) error {
 }
 
 func (s *Switch) denyLocked(o *andon.Order, i Intent, why string) error {
-	return &DeniedError{State: s.gate.Load().state, Intent: i, Order: o.ClientID, Leg: o.Key(), Holds: s.sorted(), Why: why}
+	return &DeniedError{State: s.leasedState(s.gate.Load().state), Intent: i, Order: o.ClientID, Leg: o.Key(), Holds: s.sorted(), Why: why}
 }
 
 // exitTracked settles an order that was kept.
@@ -171,9 +181,19 @@ func (s *Switch) SubmitClose(ctx context.Context, t andon.Trader, o andon.Order,
 }
 
 func (s *Switch) send(ctx context.Context, t andon.Trader, o andon.Order, p Permit) (andon.Order, error) {
+	if p.Lapsed() {
+		// Stopped or asleep since Enter: much may have been decided meanwhile.
+		p.Exit(Refused)
+		var err error
+		if p, err = s.Enter(&o); err != nil {
+			return o, err
+		}
+	}
 	out := OutcomeUnknown // what a panic in the venue's code leaves behind
 	defer func() { p.Exit(out) }()
-	got, err := t.Submit(ctx, o)
+	call, done := p.Context(ctx)
+	got, err := t.Submit(call, o)
+	done()
 	switch {
 	case err == nil:
 		out = Accepted

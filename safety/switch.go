@@ -239,7 +239,7 @@ func (s *Switch) Status() Status {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return Status{
-		State:      s.gate.Load().state,
+		State:      s.leasedState(s.gate.Load().state),
 		Holds:      s.sorted(),
 		InFlight:   s.slotsBusy() + s.book.inFlight(),
 		Unresolved: s.book.unresolved(),
@@ -249,8 +249,9 @@ func (s *Switch) Status() Status {
 	}
 }
 
-// State returns the trading state. It is one atomic load.
-func (s *Switch) State() TradingState { return s.gate.Load().state }
+// State returns the trading state. It is one atomic load, and a look at the lease
+// where there is one.
+func (s *Switch) State() TradingState { return s.leasedState(s.gate.Load().state) }
 
 // sorted returns the holds, strictest first and oldest first among equals.
 func (s *Switch) sorted() []Hold {
