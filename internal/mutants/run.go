@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -115,11 +116,12 @@ func (m *Mutant) test(ctx context.Context, root string, args ...string) (result,
 	return r, nil
 }
 
-// parseEvents reads the events of go test -json. A test that is still running when
-// its process panics or reaches its limit is reported as failed by go test itself.
+// parseEvents reads the events of go test -json. A test that has begun and never
+// ended failed too: its process panicked on another goroutine, or was killed.
 func parseEvents(out []byte) result {
 	var r result
 	var text strings.Builder
+	begun := map[string]bool{}
 	for sc := newScanner(out); sc.Scan(); {
 		var e struct{ Action, Test, Output string }
 		if err := json.Unmarshal(sc.Bytes(), &e); err != nil { // the go command's own words
@@ -131,12 +133,23 @@ func parseEvents(out []byte) result {
 			continue
 		}
 		switch e.Action {
+		case "run":
+			begun[e.Test] = true
+			continue
 		case "fail":
 			r.failed = append(r.failed, e.Test)
 			r.tests++
 		case "pass":
 			r.tests++
+		case "skip":
+		default:
+			continue
 		}
+		delete(begun, e.Test)
+	}
+	for _, name := range slices.Sorted(maps.Keys(begun)) {
+		r.failed = append(r.failed, name)
+		r.tests++
 	}
 	r.output = tail(text.String(), 4000)
 	return r

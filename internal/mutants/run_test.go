@@ -70,6 +70,7 @@ func TestKilledTellsAFailureFromEverythingElse(t *testing.T) {
 	}{
 		{"a test fails", checks, "TestAdd", "return a - b", true, ""},
 		{"a test panics", checks, "TestAdd", "panic(a)", true, ""},
+		{"another goroutine panics", checks, "TestAdd", "go panic(a)\n\ttime.Sleep(time.Minute)\n\treturn a", true, ""},
 		{"no test looks", "\tAdd(1, 2)\n", "TestAdd", "return a - b", false, ""},
 		{"it does not compile", checks, "TestAdd", "return c", false, "undefined: c"},
 		{"no test of that name", checks, "TestSub", "return a - b", false, "matches no test"},
