@@ -119,7 +119,7 @@ func (c *Client) Do(ctx context.Context, r Request) (Answer, error) {
 		if wait > c.config.LongestWait {
 			return Answer{}, err
 		}
-		if sleep(ctx, wait) != nil {
+		if Sleep(ctx, wait) != nil {
 			return Answer{}, err
 		}
 	}

@@ -152,7 +152,7 @@ func (v *Venue) settle(ctx context.Context, ids []string, pending map[string]*ca
 		if len(ids) == 0 {
 			return
 		}
-		if wait := waits.NextBackOff(); time.Now().Add(wait).After(deadline) || pause(ctx, wait) != nil {
+		if wait := waits.NextBackOff(); time.Now().Add(wait).After(deadline) || resthttp.Sleep(ctx, wait) != nil {
 			for _, id := range ids {
 				pending[id].done(outcome(pending[id], id, now, err))
 			}
@@ -192,17 +192,6 @@ func outcome(c *cancel, id string, now *found, err error) error {
 }
 
 var errTime = errors.New("the cancel did not come to an end in time")
-
-func pause(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-t.C:
-		return nil
-	}
-}
 
 // state reads orders by the venue's ids.
 func (v *Venue) state(ctx context.Context, ids []string) (*found, error) {

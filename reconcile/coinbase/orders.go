@@ -29,13 +29,16 @@ func (v *Venue) live(ctx context.Context, symbol string) ([]andon.Order, error) 
 	if err := v.lists(ctx, q, found); err != nil {
 		return nil, err
 	}
-	for _, id := range v.sent.sentSince(time.Now().Add(-v.config.Settle), symbol) {
-		if _, listed := found.get(id); listed {
+	since := time.Now().Add(-v.config.Settle)
+	for _, sent := range v.sent.Find(func(n orderName, o sentOrder) bool {
+		return o.venueID != "" && o.at.After(since) && (symbol == "" || n.symbol == symbol)
+	}) {
+		if _, listed := found.get(sent.venueID); listed {
 			continue
 		}
-		o, err := v.byID(ctx, id)
+		o, err := v.byID(ctx, sent.venueID)
 		if err != nil {
-			return nil, fmt.Errorf("order %s was taken a moment ago and is in no list: %w", id, err)
+			return nil, fmt.Errorf("order %s was taken a moment ago and is in no list: %w", sent.venueID, err)
 		}
 		found.add(o)
 	}
@@ -91,8 +94,8 @@ func (v *Venue) ours(ctx context.Context, w wireOrder) (andon.Order, error) {
 	}
 	if o.ClientID != "" && !o.Status.Done() {
 		name := orderName{o.Symbol, o.ClientID}
-		known, _ := v.sent.get(name)
-		v.sent.put(name, sentOrder{venueID: o.VenueID, at: known.at})
+		known, _ := v.sent.Get(name)
+		v.sent.Put(name, sentOrder{venueID: o.VenueID, at: known.at})
 	}
 	return o, nil
 }
@@ -149,7 +152,7 @@ func clone(q url.Values) url.Values {
 // andon.ErrOrderNotFound: lists lag, and a request may be under way.
 func (v *Venue) Lookup(ctx context.Context, symbol, clientID string) (andon.Order, error) {
 	name := orderName{symbol, clientID}
-	known, _ := v.sent.get(name)
+	known, _ := v.sent.Get(name)
 	if known.venueID != "" {
 		o, err := v.byID(ctx, known.venueID)
 		if err == nil && (o.ClientID != clientID || o.Symbol != symbol) {

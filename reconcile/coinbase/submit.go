@@ -254,7 +254,7 @@ func timed(name string, f *orderForm, until time.Time) string {
 func (v *Venue) send(ctx context.Context, call orderCall) (andon.Order, error) {
 	o := call.as
 	name := orderName{o.Symbol, o.ClientID}
-	v.sent.put(name, sentOrder{at: time.Now()})
+	v.sent.Put(name, sentOrder{at: time.Now()})
 	answer, err := v.post(ctx, call.path, call.body, false, orderTokenLife)
 	if err == nil {
 		o, err = v.taken(o, answer.Body)
@@ -263,10 +263,10 @@ func (v *Venue) send(ctx context.Context, call orderCall) (andon.Order, error) {
 	}
 	switch {
 	case err == nil:
-		v.sent.put(name, sentOrder{venueID: o.VenueID, at: time.Now()})
+		v.sent.Put(name, sentOrder{venueID: o.VenueID, at: time.Now()})
 		return o, nil
 	case !errors.Is(err, andon.ErrOutcomeUnknown):
-		v.sent.forget(name)
+		v.sent.Forget(name)
 	}
 	return andon.Order{}, err
 }

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/andon-go/andon"
+	"github.com/andon-go/andon/internal/recent"
 	"github.com/andon-go/andon/internal/resthttp"
 )
 
@@ -26,7 +27,16 @@ type Venue struct {
 	config   Config
 	client   *resthttp.Client
 	products products
-	sent     memory
+	sent     recent.Map[orderName, sentOrder]
+}
+
+// orderName is how the bot names an order.
+type orderName struct{ symbol, clientID string }
+
+// sentOrder is what this process knows of an order that it sent or saw.
+type sentOrder struct {
+	venueID string    // empty before the venue has said it
+	at      time.Time // when it was sent, by our clock; zero for one that was only seen
 }
 
 var _ andon.Venue = (*Venue)(nil)
