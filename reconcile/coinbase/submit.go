@@ -181,8 +181,8 @@ func (v *Venue) closing(ctx context.Context, o andon.Order) (orderCall, error) {
 	if err != nil {
 		return orderCall{}, fmt.Errorf("order %s was not sent: %w", o.ClientID, err)
 	}
-	// The call never opens, so a position that cannot be read stands in no exit's way; one
-	// that can be read must be one that the order reduces.
+	// The call never opens, so that a position that cannot be read, or is not listed yet,
+	// stands in no exit's way. One that the order would add to does: the call would close it.
 	read := v.futuresPositions
 	if strings.HasSuffix(o.Symbol, "-INTX") {
 		read = v.perpetualPositions
@@ -192,7 +192,7 @@ func (v *Venue) closing(ctx context.Context, o andon.Order) (orderCall, error) {
 		if i := slices.IndexFunc(positions, func(p andon.Position) bool { return p.Symbol == o.Symbol }); i >= 0 {
 			held = positions[i]
 		}
-		if held.ExitSide() != o.Side {
+		if !held.Quantity.IsZero() && held.ExitSide() != o.Side {
 			return orderCall{}, &andon.RejectedError{Order: o, Reason: fmt.Sprintf("not sent: with a position of %v a %v reduces nothing", held.Quantity, o.Side)}
 		}
 	}
