@@ -112,11 +112,11 @@ func TestLaw10_ARefusalAfterTheRecordIsRecorded(t *testing.T) {
 	sw := active(t, cfg)
 	_, err := sw.Halt(t.Context(), "bob", "drill")
 	require.NoError(t, err)
-	rec.during = func(what string) {
+	rec.meanwhile(func(what string) {
 		if what == "resume" {
 			sw.Engage("carol", "again") //nolint:errcheck // always nil
 		}
-	}
+	})
 	require.ErrorIs(t, sw.Resume(t.Context(), "alice", "fixed", sw.Status().Holds), safety.ErrResumeRefused)
 	eventually(t, func() bool {
 		return slices.ContainsFunc(rec.recorded(), func(l string) bool { return strings.HasPrefix(l, "alice | resume refused | ") })

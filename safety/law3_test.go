@@ -189,11 +189,11 @@ func TestLaw3_AHoldPlacedDuringAResumeRefusesIt(t *testing.T) {
 					}
 				}
 				cfg.BeforeResume = func(context.Context) error { at("in BeforeResume"); return nil }
-				rec.during = func(what string) {
+				rec.meanwhile(func(what string) {
 					if what == "resume" {
 						at("in the recorder")
 					}
-				}
+				})
 				sw = active(t, cfg)
 				_, err := sw.Halt(t.Context(), "bob", "the same as before")
 				require.NoError(t, err)

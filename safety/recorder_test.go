@@ -46,6 +46,13 @@ func (r *recorder) set(err error, hang bool) {
 	r.err, r.hang = err, hang
 }
 
+// meanwhile has f called within each Record from now on.
+func (r *recorder) meanwhile(f func(what string)) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.during = f
+}
+
 func (r *recorder) recorded() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()

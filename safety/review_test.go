@@ -62,11 +62,11 @@ func TestLaw3_CloseDuringAResumeKeepsTheHalt(t *testing.T) {
 				}
 			}
 			if where == "in the recorder" {
-				rec.during = func(what string) {
+				rec.meanwhile(func(what string) {
 					if what == "resume" {
 						closing()
 					}
-				}
+				})
 			} else {
 				store.during(closing)
 			}
