@@ -220,6 +220,9 @@ func (s State) validate() error {
 		}
 		seen[h.ID] = true
 	}
+	if s.Trips != nil {
+		errs = append(errs, s.Trips.validate())
+	}
 	if len(s.Holds) == 0 && (s.Resumed.By == "" || s.Resumed.Note == "") {
 		errs = append(errs, errors.New("no holds, and nobody who resumed"))
 	}

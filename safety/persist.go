@@ -56,9 +56,14 @@ func (s *Switch) saver() {
 // Called with storeMu held.
 func (s *Switch) saveStored(ctx context.Context, lift map[uint64]bool, by Resumption) error {
 	s.mu.Lock()
-	dirty := s.dirty
+	dirty, trips, windows := s.dirty, s.trips, s.windows
+	s.mu.Unlock()
+	if trips != nil { // outside mu, which trips take inside their own
+		windows = trips.snapshot()
+	}
+	s.mu.Lock()
 	s.seq++
-	st := State{Name: s.cfg.Name, Seq: s.seq, LastHold: s.last, Resumed: s.resumed, SavedAt: time.Now(), Holds: []Hold{}}
+	st := State{Name: s.cfg.Name, Seq: s.seq, LastHold: s.last, Resumed: s.resumed, SavedAt: time.Now(), Holds: []Hold{}, Trips: windows}
 	if by != (Resumption{}) {
 		st.Resumed = by
 	}
@@ -68,7 +73,7 @@ func (s *Switch) saveStored(ctx context.Context, lift map[uint64]bool, by Resump
 		}
 	}
 	s.mu.Unlock()
-	err := s.cfg.Store.Save(ctx, st)
+	err := calm("the store", func() error { return s.cfg.Store.Save(ctx, st) })
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.saveErr = err
@@ -118,7 +123,8 @@ func (s *Switch) logger() {
 		n := s.notes[0]
 		s.notes = slices.Delete(s.notes, 0, 1)
 		s.mu.Unlock()
-		s.cfg.Log.Log(context.Background(), n.level, n.text, n.args...)
+		// A log that panics must not take the stop with it; there is nowhere to say so.
+		_ = calm("the log", func() error { s.cfg.Log.Log(context.Background(), n.level, n.text, n.args...); return nil })
 	}
 }
 
@@ -160,8 +166,10 @@ func (s *Switch) recorder() {
 		}
 		r := s.records[0]
 		s.mu.Unlock()
-		if err := s.cfg.Recorder.Record(s.ctx, r.at, r.who, r.what, r.why); err != nil {
-			s.cfg.Log.Error("safety: a decision is not recorded yet", "what", r.what, "who", r.who, "err", err)
+		if err := calm("the recorder", func() error { return s.cfg.Recorder.Record(s.ctx, r.at, r.who, r.what, r.why) }); err != nil {
+			s.mu.Lock()
+			s.note(slog.LevelError, "safety: a decision is not recorded yet", "what", r.what, "who", r.who, "err", err)
+			s.mu.Unlock()
 			select {
 			case <-time.After(again):
 				again = min(2*again, saveAgainMost)
@@ -180,9 +188,23 @@ func (s *Switch) recorder() {
 
 // recordNow records a decision that may not be made unrecorded.
 func (s *Switch) recordNow(ctx context.Context, who, what, why string) error {
-	s.cfg.Log.Info("safety: "+what, "who", who, "why", why)
+	s.mu.Lock()
+	s.note(slog.LevelInfo, "safety: "+what, "who", who, "why", why)
+	s.mu.Unlock()
 	if s.cfg.Recorder == nil {
 		return nil
 	}
-	return s.cfg.Recorder.Record(ctx, time.Now(), who, what, why)
+	return calm("the recorder", func() error { return s.cfg.Recorder.Record(ctx, time.Now(), who, what, why) })
+}
+
+// calm calls what the caller gave, and makes a panic of it an error. A panic on one of
+// the switch's own goroutines would end the process, perhaps before the hold that it
+// was about is on disk, and the next start would know nothing of it.
+func calm(what string, f func() error) (err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%s panicked: %v", what, p)
+		}
+	}()
+	return f()
 }

@@ -32,7 +32,7 @@ func (s *Switch) Resume(ctx context.Context, by, note string, seen []Hold) error
 		return err
 	}
 	if s.cfg.BeforeResume != nil {
-		if err := s.cfg.BeforeResume(ctx); err != nil {
+		if err := calm("BeforeResume", func() error { return s.cfg.BeforeResume(ctx) }); err != nil {
 			return &ResumeError{Why: "the check before resuming did not pass", Err: err}
 		}
 	}

@@ -22,6 +22,9 @@ type State struct {
 	// Resumed says who last opened the gate; its zero value, nobody yet.
 	Resumed Resumption `json:"resumed,omitzero"`
 
+	// Trips are the windows of the trips, where the switch ever had any.
+	Trips *TripState `json:"trips,omitempty"`
+
 	SavedAt time.Time `json:"saved_at"`
 }
 

@@ -35,6 +35,8 @@ type Switch struct {
 	flags   []FlagStatus
 	running bool
 	book    ledger
+	trips   *Trips     // nil where OpenTrips was not called
+	windows *TripState // what was loaded of them; kept as it is while trips is nil
 	quiet   time.Time     // see noteQuiet; zero while unknown
 	settled chan struct{} // closed when an order may have settled; nil while nobody waits for that
 
@@ -119,7 +121,7 @@ func (s *Switch) load(ctx context.Context, opening error) {
 	}
 	switch {
 	case err == nil:
-		s.seq, s.last, s.resumed = st.Seq, max(s.last, st.LastHold), st.Resumed
+		s.seq, s.last, s.resumed, s.windows = st.Seq, max(s.last, st.LastHold), st.Resumed, st.Trips
 		// The passing hold placed before the state was read took an id that the
 		// state may have used; ids are looked at only among what lasts.
 		for i := range s.holds {
@@ -192,6 +194,9 @@ func (l *lateStore) Save(ctx context.Context, st State) error {
 func (s *Switch) Close() error {
 	s.mu.Lock()
 	s.place(Hold{State: Halted, By: byClose, Reason: "the switch is closed", Passing: true, Write: true})
+	if s.trips != nil {
+		s.save() // what was fed to them since the last save
+	}
 	want := s.dirty
 	s.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.DurableWithin)
@@ -340,4 +345,17 @@ func (s *Switch) changed() {
 		}
 	}
 	s.write.Store(w)
+}
+
+// placeNow and dropNow are place and drop for a caller that does not hold mu.
+func (s *Switch) placeNow(h Hold) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.place(h)
+}
+
+func (s *Switch) dropNow(by string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.drop(by, "")
 }
