@@ -25,7 +25,9 @@ type TripConfig struct {
 	Drawdown andon.Decimal
 
 	// RapidLoss fires when equity is this ratio below the highest of the last
-	// RapidWindow, or more. They default to 0.05 and 5 min.
+	// RapidWindow, or more. The last reading before the window was in force when it
+	// began and so counts, however old it is: what fell while nobody looked is rapid.
+	// They default to 0.05 and 5 min.
 	RapidLoss   andon.Decimal
 	RapidWindow time.Duration
 

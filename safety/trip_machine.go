@@ -152,15 +152,11 @@ func (m *tripMachine) silences(now tripNow) {
 // a row, the trip fires too.
 func (m *tripMachine) silence(name string, f *tripFeed, now tripNow) {
 	by := conditionStale + name
-	from := f.since
-	if f.heard.After(from) {
-		from = f.heard
+	from, what := f.since, fmt.Sprintf("%s: nothing was fed since the start", name)
+	if !f.heard.IsZero() {
+		from, what = f.heard, fmt.Sprintf("%s: nothing newer than %s", name, stamp(f.wall))
 	}
 	old := now.clock.Sub(from) > f.maxAge
-	what := fmt.Sprintf("%s: nothing since the start", name)
-	if !f.heard.IsZero() {
-		what = fmt.Sprintf("%s: nothing newer than %s", name, stamp(f.wall))
-	}
 	if old && !f.silent {
 		m.fire(TripStaleData, now, "%s, and it may be %v old", what, f.maxAge)
 	}

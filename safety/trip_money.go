@@ -134,18 +134,15 @@ func (m *tripMachine) transfer(now tripNow, t Transfer) error {
 	switch {
 	case t.ID == "" || t.At.IsZero():
 		return fmt.Errorf("transfer %q of %v at %v: it takes an id and a time, so that it counts once", t.ID, t.Amount, t.At)
+	case m.ids.has("transfer", t.ID):
+		return nil
 	case m.s.Equity.Sign() <= 0 && m.s.Peak.Sign() <= 0 && m.s.Opening.Sign() <= 0:
 		return nil // nothing is compared with yet
 	case m.s.Equity.Sign() <= 0 || after.Sign() <= 0:
 		return fmt.Errorf("transfer %s of %v leaves %v of an equity of %v: what follows cannot be compared with what was", t.ID, t.Amount, after, m.s.Equity)
 	}
-	switch m.ids.add("transfer", t.ID, t.At) {
-	case repeated:
-		return nil
-	case doubtful:
-		if t.Amount.Sign() < 0 {
-			return nil // it may be there twice, and then it would hide a loss
-		}
+	if m.ids.add("transfer", t.ID, t.At) == doubtful && t.Amount.Sign() < 0 {
+		return nil // it may be there twice, and then it would hide a loss
 	}
 	scale := func(d andon.Decimal) andon.Decimal { return scaled(d, after, m.s.Equity) }
 	m.s.Peak, m.s.Opening = scale(m.s.Peak), scale(m.s.Opening)

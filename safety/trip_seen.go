@@ -36,9 +36,7 @@ const (
 
 // add remembers an id and says whether it is new.
 func (s *seen) add(kind, id string, at time.Time) novelty {
-	h := fnv.New64a()
-	_, _ = h.Write([]byte(kind + "\x00" + id)) // never fails
-	sum := h.Sum64()
+	sum := seenHash(kind, id)
 	if _, ok := s.known[sum]; ok {
 		return repeated
 	}
@@ -60,6 +58,18 @@ func (s *seen) add(kind, id string, at time.Time) novelty {
 	s.known[sum] = struct{}{}
 	s.order = append(s.order, seenID{sum, at.UnixNano()})
 	return v
+}
+
+// has reports whether an id is known.
+func (s *seen) has(kind, id string) bool {
+	_, ok := s.known[seenHash(kind, id)]
+	return ok
+}
+
+func seenHash(kind, id string) uint64 {
+	h := fnv.New64a()
+	_, _ = h.Write([]byte(kind + "\x00" + id)) // never fails
+	return h.Sum64()
 }
 
 // encode returns 16 bytes an id.
