@@ -35,8 +35,8 @@ type Switch struct {
 	flags   []FlagStatus
 	running bool
 	book    ledger
-	trips   *Trips     // nil where OpenTrips was not called
-	windows *TripState // what was loaded of them; kept as it is while trips is nil
+	trips   *Trips        // nil where OpenTrips was not called
+	windows *TripState    // what was loaded of them; kept as it is while trips is nil
 	quiet   time.Time     // see noteQuiet; zero while unknown
 	settled chan struct{} // closed when an order may have settled; nil while nobody waits for that
 
