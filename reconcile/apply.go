@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/andon-go/andon"
 )
 
 var (
@@ -21,13 +23,18 @@ var (
 type Approval struct {
 	By   string // the person's name; required
 	Note string // why, in the person's own words
+
+	// Commit is --dry-run=false, and has to be said. Without it Apply checks
+	// everything, as it would for the change, and changes nothing.
+	Commit bool
 }
 
 // Result says what Apply did.
 type Result struct {
 	Plan    string // the plan's id
-	Repairs int    // repairs made by this call
+	Repairs int    // repairs made by this call; of a dry run, those that would be made
 	Already bool   // the plan was applied before, and this call changed nothing
+	DryRun  bool   // nothing was changed, since Approval.Commit was not said
 }
 
 // Apply makes all repairs of a plan in the book, or none. It reads the venue again
@@ -35,10 +42,13 @@ type Result struct {
 // the transaction. The approval is on the timeline before the book is touched. A plan
 // that was applied before changes nothing, and Result.Already says so.
 //
+// It is a dry run unless Approval.Commit says otherwise: the plan, both sides' facts and
+// the write gate are checked, and neither a name nor a Recorder is asked for.
+//
 // When the error is ErrNotRecorded and Result.Repairs is not zero, the repairs are made
 // and only the outcome is missing from the timeline.
 func (r *Reconciler) Apply(ctx context.Context, p *Plan, approval Approval, now time.Time) (Result, error) {
-	result := Result{Plan: p.ID}
+	result := Result{Plan: p.ID, DryRun: !approval.Commit}
 	if err := r.admit(p, approval); err != nil {
 		return result, err
 	}
@@ -53,6 +63,16 @@ func (r *Reconciler) Apply(ctx context.Context, p *Plan, approval Approval, now 
 	}
 	if err := r.checkFacts(ctx, p); err != nil {
 		return result, err
+	}
+	if err := r.mayWrite(p); err != nil {
+		return result, err
+	}
+	if !approval.Commit {
+		if err := r.tryBook(ctx, p); err != nil {
+			return result, err
+		}
+		result.Repairs = len(p.Repairs)
+		return result, nil
 	}
 	if err := r.record(ctx, now, approval, p, "approved, about to be applied"); err != nil {
 		return result, err
@@ -73,14 +93,37 @@ func (r *Reconciler) Apply(ctx context.Context, p *Plan, approval Approval, now 
 
 func (r *Reconciler) admit(p *Plan, approval Approval) error {
 	switch {
-	case strings.TrimSpace(approval.By) == "":
+	case approval.Commit && strings.TrimSpace(approval.By) == "":
 		return fmt.Errorf("plan %s: %w", p.ID, ErrNotApproved)
-	case r.config.Recorder == nil:
+	case approval.Commit && r.config.Recorder == nil:
 		return fmt.Errorf("plan %s: approval %w: Config.Recorder is missing", p.ID, ErrNotRecorded)
 	case p.Venue != r.config.Venue:
 		return fmt.Errorf("plan %s is for venue %q, not for %q", p.ID, p.Venue, r.config.Venue)
 	}
 	return p.Verify()
+}
+
+// mayWrite asks the write gate.
+func (r *Reconciler) mayWrite(p *Plan) error {
+	if r.config.CheckWrite == nil {
+		return nil
+	}
+	if err := r.config.CheckWrite(); err != nil {
+		return fmt.Errorf("plan %s not applied: the book may not be written: %w", p.ID, err)
+	}
+	return nil
+}
+
+// tryBook makes the repairs on a copy of the book.
+func (r *Reconciler) tryBook(ctx context.Context, p *Plan) error {
+	records, err := r.config.Book.Read(ctx)
+	if err != nil {
+		return &QueryError{BookSide, "records", err}
+	}
+	if _, err := records.Edit(p.edits()); err != nil {
+		return fmt.Errorf("plan %s would not be applied: %w", p.ID, err)
+	}
+	return nil
 }
 
 func (r *Reconciler) record(ctx context.Context, now time.Time, a Approval, p *Plan, outcome string) error {
@@ -92,37 +135,62 @@ func (r *Reconciler) record(ctx context.Context, now time.Time, a Approval, p *P
 }
 
 func (p *Plan) transaction(now time.Time, a Approval) Transaction {
-	tx := Transaction{ID: p.ID, At: now.UTC().Round(0), By: a.By, Note: a.Note}
+	return Transaction{ID: p.ID, At: now.UTC().Round(0), By: a.By, Note: a.Note, Edits: p.edits()}
+}
+
+func (p *Plan) edits() []Edit {
+	var edits []Edit
 	for _, repair := range p.Repairs {
-		tx.Edits = append(tx.Edits, repair.Edit)
+		edits = append(edits, repair.Edit)
 	}
-	return tx
+	return edits
 }
 
 // checkFacts reads the venue again and compares what it says with the plan's facts.
 func (r *Reconciler) checkFacts(ctx context.Context, p *Plan) error {
 	a := r.readVenue(ctx)
-	if a.positionsErr == nil && a.ordersErr == nil && a.reportsErr == nil {
-		return a.check(p, r.config.Account != nil, r.config.History != nil)
+	var gone []andon.Order // those of which only a look-up can tell
+	for _, repair := range p.Repairs {
+		if o := repair.Edit.Orders; o != nil && len(o.Before) > 0 {
+			gone = append(gone, o.Before[0])
+		}
 	}
+	r.lookUp(ctx, &a, gone, func(andon.Order) bool { return false })
 	var errs []error
 	for _, e := range a.failed() {
 		errs = append(errs, e)
 	}
-	return fmt.Errorf("plan %s not applied: %w", p.ID, errors.Join(errs...))
+	if len(errs) > 0 {
+		return fmt.Errorf("plan %s not applied: %w", p.ID, errors.Join(errs...))
+	}
+	return r.check(p, a)
 }
 
 // check compares the plan's facts with these answers. What was not asked, because the
-// Reconciler has no account or no history, is not known and never "none".
-func (a answers) check(p *Plan, account, history bool) error {
+// Config does not say how, is not known and never "none".
+func (r *Reconciler) check(p *Plan, a answers) error {
 	now := a.byKey()
 	for i, f := range p.Facts {
 		says := now[f.Key].says()
-		switch {
-		case f.Key.Subject == Executions && says == "none":
-			says = a.absent(p.Repairs[i].Edit, history)
-		case f.Key.Subject != Executions && !account:
-			says = "not known"
+		edit := p.Repairs[i].Edit
+		switch f.Key.Subject {
+		case Executions:
+			if says == "none" {
+				says = a.absent(edit, r.config.History != nil)
+			}
+		case LiveOrders:
+			_, asked := a.found[f.Key]
+			if r.config.Account == nil || says == "none" && !asked {
+				says = "not known"
+			}
+		case Balances:
+			if !r.config.Balances {
+				says = "not known"
+			}
+		default:
+			if r.config.Account == nil {
+				says = "not known"
+			}
 		}
 		if says != f.Says {
 			return fmt.Errorf("plan %s not applied: %w", p.ID, &MovedError{VenueSide, f.Key, f.Says, says})
@@ -152,6 +220,16 @@ func (a answers) byKey() map[Key]Evidence {
 		e := all[OrderKey(o)]
 		e.Orders = append(e.Orders, o)
 		all[OrderKey(o)] = e
+	}
+	for key, o := range a.found {
+		if o != nil {
+			all[key] = Evidence{Orders: []andon.Order{*o}}
+		}
+	}
+	for _, b := range a.balances {
+		e := all[BalanceKey(b)]
+		e.Balances = append(e.Balances, b)
+		all[BalanceKey(b)] = e
 	}
 	orders := map[Key]*execution{}
 	addReports(orders, a.reports)

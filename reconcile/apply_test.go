@@ -18,7 +18,7 @@ func TestLaw9_WhatIsNotAskedIsNotGone(t *testing.T) {
 
 	unasking, err := reconcile.New(reconcile.Config{Venue: "v", Book: d.book, History: d.venue, Recorder: d.log})
 	require.NoError(t, err)
-	_, err = unasking.Apply(t.Context(), p, reconcile.Approval{By: "ada"}, noon)
+	_, err = unasking.Apply(t.Context(), p, reconcile.Approval{By: "ada", Commit: true}, noon)
 	require.ErrorIs(t, err, reconcile.ErrMoved)
 	require.ErrorContains(t, err, "not known")
 	require.Len(t, d.book.records.Positions, 1)

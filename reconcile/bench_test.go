@@ -59,7 +59,7 @@ func BenchmarkComparePositions(b *testing.B) {
 			keys := reconcile.NewKeys(n)
 			bt, vt := keys.LoadPositions(book), keys.LoadPositions(venue)
 			for b.Loop() {
-				check(b, len(reconcile.ComparePositions(bt, vt).Discrepancies))
+				check(b, len(reconcile.ComparePositions(bt, vt, reconcile.Rules{}).Discrepancies))
 			}
 		})
 		b.Run(fmt.Sprintf("load-and-compare/%d", n), func(b *testing.B) {
@@ -67,7 +67,7 @@ func BenchmarkComparePositions(b *testing.B) {
 			for b.Loop() {
 				keys := reconcile.NewKeys(n)
 				bt := keys.LoadPositions(book)
-				check(b, len(reconcile.ComparePositions(bt, keys.LoadPositions(venue)).Discrepancies))
+				check(b, len(reconcile.ComparePositions(bt, keys.LoadPositions(venue), reconcile.Rules{}).Discrepancies))
 			}
 		})
 		b.Run(fmt.Sprintf("map-join/%d", n), func(b *testing.B) {

@@ -17,7 +17,7 @@ import (
 func comparePositions(book, venue []andon.Position) reconcile.Comparison {
 	keys := reconcile.NewKeys(len(book))
 	b := keys.LoadPositions(book)
-	return reconcile.ComparePositions(b, keys.LoadPositions(venue))
+	return reconcile.ComparePositions(b, keys.LoadPositions(venue), reconcile.Rules{})
 }
 
 // genAmount draws a positive amount with up to eight decimals.
@@ -148,8 +148,10 @@ func TestComparePositions_VenueWithoutPricesIsCounted(t *testing.T) {
 
 func TestComparePositions_ASideWithoutAnswerHasNoTable(t *testing.T) {
 	keys := reconcile.NewKeys(0)
-	require.Panics(t, func() { reconcile.ComparePositions(keys.LoadPositions(nil), nil) })
-	require.Panics(t, func() { reconcile.ComparePositions(keys.LoadPositions(nil), reconcile.NewKeys(0).LoadPositions(nil)) })
+	require.Panics(t, func() { reconcile.ComparePositions(keys.LoadPositions(nil), nil, reconcile.Rules{}) })
+	require.Panics(t, func() {
+		reconcile.ComparePositions(keys.LoadPositions(nil), reconcile.NewKeys(0).LoadPositions(nil), reconcile.Rules{})
+	})
 }
 
 // genOrders draws orders with one to four fills each, and what the venue says of
@@ -219,7 +221,7 @@ func TestCompareExecutions_SeededDiscrepanciesAndNothingElse(t *testing.T) {
 		book, want := spoil(t, fills)
 		book = append(book, fill("x", "invented", andon.Buy, "1", "1", "0"))
 		want["invented"] = reconcile.Missing
-		c, err := reconcile.CompareExecutions(book, reports, window)
+		c, err := reconcile.CompareExecutions(book, reports, window, reconcile.Rules{})
 		require.NoError(t, err)
 		got := map[string]reconcile.Kind{}
 		for _, d := range c.Discrepancies {
@@ -235,14 +237,14 @@ func TestCompareExecutions_OrderAndRepeatedPagesDoNotMatter(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		fills, reports := genOrders(t)
 		book, _ := spoil(t, fills)
-		want, err := reconcile.CompareExecutions(book, reports, window)
+		want, err := reconcile.CompareExecutions(book, reports, window, reconcile.Rules{})
 		require.NoError(t, err)
 		n := len(reports)
 		from := rapid.IntRange(0, n).Draw(t, "page")
 		reports = append(reports, reports[from:]...)
 		want.RepeatsOnVenue = n - from
 		got, err := reconcile.CompareExecutions(
-			rapid.Permutation(book).Draw(t, "book"), rapid.Permutation(reports).Draw(t, "venue"), window)
+			rapid.Permutation(book).Draw(t, "book"), rapid.Permutation(reports).Draw(t, "venue"), window, reconcile.Rules{})
 		require.NoError(t, err)
 		require.Equal(t, want, got)
 	})
@@ -257,7 +259,7 @@ func TestCompareExecutions_WhatTheVenueDoesNotSayIsUnknown(t *testing.T) {
 	report := reportOf(t, pending)
 	report.Status = andon.StatusUnknown
 
-	c, err := reconcile.CompareExecutions(append(straddling, inside, outside, pending), []reconcile.OrderReport{report}, window)
+	c, err := reconcile.CompareExecutions(append(straddling, inside, outside, pending), []reconcile.OrderReport{report}, window, reconcile.Rules{})
 	require.NoError(t, err)
 	require.Len(t, c.Discrepancies, 1)
 	require.Equal(t, reconcile.Missing, c.Discrepancies[0].Kind)
@@ -271,7 +273,7 @@ func TestCompareExecutions_WhatTheVenueDoesNotSayIsUnknown(t *testing.T) {
 
 func TestCompareExecutions_OneIdInTwoOrdersIsADuplicateOfBoth(t *testing.T) {
 	a, b := fill("1", "a", andon.Buy, "1", "10", "0"), fill("1", "b", andon.Buy, "1", "10", "0")
-	c, err := reconcile.CompareExecutions([]andon.Fill{a, b}, []reconcile.OrderReport{reportOf(t, a)}, window)
+	c, err := reconcile.CompareExecutions([]andon.Fill{a, b}, []reconcile.OrderReport{reportOf(t, a)}, window, reconcile.Rules{})
 	require.NoError(t, err)
 	require.Len(t, c.Discrepancies, 2)
 	for _, d := range c.Discrepancies {
@@ -312,7 +314,7 @@ func TestCompareLiveOrders(t *testing.T) {
 			reconcile.Duplicate},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := reconcile.CompareLiveOrders(test.book, test.venue)
+			c := reconcile.CompareLiveOrders(test.book, test.venue, reconcile.Rules{})
 			if test.want == 0 {
 				require.Empty(t, c.Discrepancies)
 				return
@@ -330,7 +332,7 @@ func TestHistoryAloneComparesOnlyExecutionsAndIsNeverFlat(t *testing.T) {
 	require.NoError(t, book.Create(t.Context()))
 	r, err := reconcile.New(reconcile.Config{Venue: "v", Book: book, History: &account{}})
 	require.NoError(t, err)
-	report, err := r.Compare(t.Context(), noon)
+	report, err := r.Compare(t.Context(), asked)
 	require.NoError(t, err)
 	require.Len(t, report.Comparisons, 1)
 	require.Equal(t, reconcile.Executions, report.Comparisons[0].Subject)

@@ -57,6 +57,7 @@ func Example() {
 		panic(err)
 	}
 
+	now = now.Add(time.Minute) // what is younger than Config.InFlight would be pending
 	report, err := r.Compare(ctx, now)
 	if err != nil {
 		panic(err)
@@ -68,7 +69,7 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
-	approval := reconcile.Approval{By: "ada", Note: "checked on the venue's page"}
+	approval := reconcile.Approval{By: "ada", Note: "checked on the venue's page", Commit: true}
 	result, err := r.Apply(ctx, plan, approval, now)
 	if err != nil {
 		panic(err)

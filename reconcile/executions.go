@@ -16,14 +16,19 @@ import (
 // The same fill or report given twice is a repeat; with other content it makes its
 // order a Duplicate, and nothing else is said of that order.
 //
-// An error names a fill whose value cannot be computed.
-func CompareExecutions(book []andon.Fill, venue []OrderReport, window Window) (Comparison, error) {
+// An order is young by its fills and by when it was done. An error names a fill whose
+// value cannot be computed.
+func CompareExecutions(book []andon.Fill, venue []OrderReport, window Window, rules Rules) (Comparison, error) {
+	return (&judge{Rules: rules}).executions(book, venue, window)
+}
+
+func (j *judge) executions(book []andon.Fill, venue []OrderReport, window Window) (Comparison, error) {
 	c := Comparison{Subject: Executions}
 	orders := map[Key]*execution{}
 	c.RepeatsInBook = addFills(orders, book)
 	c.RepeatsOnVenue = addReports(orders, venue)
 	for key, o := range orders {
-		if err := o.compare(&c, key, window); err != nil {
+		if err := o.compare(&c, key, window, j); err != nil {
 			return Comparison{}, err
 		}
 	}
@@ -83,7 +88,13 @@ func addReports(orders map[Key]*execution, reports []OrderReport) (repeats int) 
 	return repeats
 }
 
-func (o *execution) compare(c *Comparison, key Key, window Window) error {
+// young reports whether some of it may not have been seen by both sides yet.
+func (o *execution) young(j *judge) bool {
+	return slices.ContainsFunc(o.fills, func(f andon.Fill) bool { return j.young(f.At) }) ||
+		slices.ContainsFunc(o.reports, func(r OrderReport) bool { return j.young(r.At) })
+}
+
+func (o *execution) compare(c *Comparison, key Key, window Window, j *judge) error {
 	if len(o.fills) > 0 {
 		c.InBook++
 	}
@@ -94,10 +105,10 @@ func (o *execution) compare(c *Comparison, key Key, window Window) error {
 	sortFills(o.fills)
 	sortRows(o.reports)
 	report := func(kind Kind, inBook, onVenue string) {
-		c.add(Discrepancy{
+		c.file(Discrepancy{
 			Kind: kind, Key: key, InBook: inBook, OnVenue: onVenue,
 			Book: Evidence{Fills: o.rows}, Venue: Evidence{Reports: o.reports},
-		})
+		}, o.young(j))
 	}
 	switch {
 	case o.conflict:
@@ -129,7 +140,7 @@ func (o *execution) compareTotals(c *Comparison, r OrderReport, report func(Kind
 	if err != nil {
 		return err
 	}
-	before := len(c.Discrepancies)
+	before := len(c.Discrepancies) + len(c.Pending)
 	if leg, ok := firstOther(o.fills, func(f andon.Fill) bool { return f.Symbol == r.Symbol && f.Leg == r.Leg }); ok {
 		report(WrongLeg, leg.Key().String(), andon.LegKey{Venue: r.Venue, Symbol: r.Symbol, Leg: r.Leg}.String())
 	}
@@ -147,7 +158,7 @@ func (o *execution) compareTotals(c *Comparison, r OrderReport, report func(Kind
 			report(Fee, feesText(total.Fees), feesText([]Amount{{r.FeeCurrency, r.Fee}}))
 		}
 	}
-	if len(c.Discrepancies) == before {
+	if len(c.Discrepancies)+len(c.Pending) == before {
 		c.Agreed++
 	}
 	return nil

@@ -46,7 +46,7 @@ func TestLaw5_AFailedQueryIsNeverAnEmptyAnswer(t *testing.T) {
 			d.book.fail = errDown
 			failing[reconcile.Positions], failing[reconcile.LiveOrders], failing[reconcile.Executions] = true, true, true
 		}
-		report, err := d.Compare(context.Background(), noon)
+		report, err := d.Compare(context.Background(), asked)
 		require.ErrorIs(t, err, reconcile.ErrUnanswered)
 		require.ErrorIs(t, err, errDown)
 		require.False(t, report.Clean())
@@ -78,7 +78,7 @@ func TestLaw5_ARowThatCannotBeRightSpoilsItsAnswer(t *testing.T) {
 		"report with value, no filling": {reports: []reconcile.OrderReport{{ID: "1", Venue: "v", Symbol: "A", Side: andon.Buy, Value: dec("1")}}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			report, err := newDesk(t, reconcile.Records{}, venue).Compare(t.Context(), noon)
+			report, err := newDesk(t, reconcile.Records{}, venue).Compare(t.Context(), asked)
 			query, ok := errors.AsType[*reconcile.QueryError](err)
 			require.True(t, ok, "%v", err)
 			require.Equal(t, reconcile.VenueSide, query.Side)
@@ -100,7 +100,7 @@ func TestLaw5_FlatNeedsBothLists(t *testing.T) {
 		"a conditional order": {account{orders: []andon.Order{stop}}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			report, err := newDesk(t, reconcile.Records{}, test.venue).Compare(t.Context(), noon)
+			report, err := newDesk(t, reconcile.Records{}, test.venue).Compare(t.Context(), asked)
 			require.NoError(t, err)
 			require.Equal(t, test.flat, report.Flat())
 		})
@@ -265,7 +265,7 @@ func TestLaw10_ApplyWaitsForANamedPersonAndTheRecord(t *testing.T) {
 	d := newDesk(t, reconcile.Records{}, account{positions: []andon.Position{position("A", "1", "2")}})
 	p := d.plan(t)
 
-	_, err := d.Apply(t.Context(), p, reconcile.Approval{By: " ", Note: "x"}, noon)
+	_, err := d.Apply(t.Context(), p, reconcile.Approval{By: " ", Note: "x", Commit: true}, noon)
 	require.ErrorIs(t, err, reconcile.ErrNotApproved)
 
 	d.log.fail = errDown
@@ -276,7 +276,7 @@ func TestLaw10_ApplyWaitsForANamedPersonAndTheRecord(t *testing.T) {
 
 	silent, err := reconcile.New(reconcile.Config{Venue: "v", Account: d.venue, Book: d.book})
 	require.NoError(t, err)
-	_, err = silent.Apply(t.Context(), p, reconcile.Approval{By: "ada"}, noon)
+	_, err = silent.Apply(t.Context(), p, reconcile.Approval{By: "ada", Commit: true}, noon)
 	require.ErrorIs(t, err, reconcile.ErrNotRecorded)
 	require.Empty(t, d.book.records.Positions)
 
@@ -298,7 +298,7 @@ func TestLaw10_TheRecordComesBeforeTheChange(t *testing.T) {
 	witness := &witness{book: d.book}
 	r, err := reconcile.New(reconcile.Config{Venue: "v", Account: d.venue, Book: d.book, Recorder: witness, History: d.venue})
 	require.NoError(t, err)
-	_, err = r.Apply(t.Context(), p, reconcile.Approval{By: "ada"}, noon)
+	_, err = r.Apply(t.Context(), p, reconcile.Approval{By: "ada", Commit: true}, noon)
 	require.NoError(t, err)
 	require.Equal(t, []int{0, 1}, witness.positions)
 }

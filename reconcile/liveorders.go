@@ -9,14 +9,18 @@ import (
 // CompareLiveOrders compares the orders that the book holds for live with all that
 // the venue has live, of both lists: side, quantity and what is filled of it, price and
 // trigger, kind and reduce-only. Orders that are done in the book are looked at only
-// when the venue has them live. An order that is live in the book alone is a State, not
-// a Missing: where it went is not known until it is looked up.
-func CompareLiveOrders(book, venue []andon.Order) Comparison {
+// when the venue has them live. An order that is live in the book alone is a
+// StateUnknown, not a Missing: where it went is not known until it is looked up.
+func CompareLiveOrders(book, venue []andon.Order, rules Rules) Comparison {
+	return (&judge{Rules: rules}).liveOrders(book, venue)
+}
+
+func (j *judge) liveOrders(book, venue []andon.Order) Comparison {
 	ids := map[Key]uint32{}
-	b, v := loadOrders(ids, book), loadOrders(ids, venue)
+	b, v := loadByKey(ids, book, OrderKey, orderShape), loadByKey(ids, venue, OrderKey, orderShape)
 	c := Comparison{Subject: LiveOrders, RepeatsInBook: b.repeats, RepeatsOnVenue: v.repeats}
 	for key, id := range ids {
-		compareLiveOrder(&c, key, b, v, id)
+		j.liveOrder(&c, key, b, v, id)
 	}
 	c.sort()
 	return c
@@ -30,21 +34,7 @@ var orderShape = shape[andon.Order]{
 	newer: func(a, b *andon.Order) bool { return a.At.After(b.At) },
 }
 
-func loadOrders(ids map[Key]uint32, rows []andon.Order) *table[andon.Order] {
-	t := newTable(rows)
-	for i := range rows {
-		key := OrderKey(rows[i])
-		id, ok := ids[key]
-		if !ok {
-			id = uint32(len(ids))
-			ids[key] = id
-		}
-		t.add(id, i, orderShape)
-	}
-	return t
-}
-
-func compareLiveOrder(c *Comparison, key Key, book, venue *table[andon.Order], id uint32) {
+func (j *judge) liveOrder(c *Comparison, key Key, book, venue *table[andon.Order], id uint32) {
 	b, v := book.row(id), venue.row(id)
 	bookLive := b != nil && !b.Status.Done()
 	if bookLive {
@@ -53,18 +43,19 @@ func compareLiveOrder(c *Comparison, key Key, book, venue *table[andon.Order], i
 	if v != nil {
 		c.OnVenue++
 	}
+	young := b != nil && j.young(b.At) || v != nil && j.young(v.At)
 	report := func(kind Kind, inBook, onVenue string) {
-		c.add(Discrepancy{
+		c.file(Discrepancy{
 			Kind: kind, Key: key, InBook: inBook, OnVenue: onVenue,
 			Book: Evidence{Orders: book.all(id)}, Venue: Evidence{Orders: venue.all(id)},
-		})
+		}, young)
 	}
 	switch {
 	case book.conflict[id] || venue.conflict[id]:
 		report(Duplicate, orderRows(book.all(id)), orderRows(venue.all(id)))
 	case v == nil && !bookLive:
 	case v == nil:
-		report(StateUnknown, b.Status.String(), "not live")
+		j.gone(c, key, b, Evidence{Orders: book.all(id)}, young)
 	case b == nil:
 		report(Unexpected, "none", orderSays(*v))
 	default:
@@ -76,6 +67,30 @@ func compareLiveOrder(c *Comparison, key Key, book, venue *table[andon.Order], i
 		report(kind, inBook, onVenue)
 	}
 }
+
+// gone says what became of an order that the venue has not live any more.
+func (j *judge) gone(c *Comparison, key Key, b *andon.Order, book Evidence, young bool) {
+	d := Discrepancy{Kind: StateUnknown, Key: key, InBook: b.Status.String(), OnVenue: "not live", Book: book}
+	switch found, asked := j.found[key]; {
+	case !asked:
+	case found == nil:
+		d.Kind, d.OnVenue = Missing, "knows no such order"
+	default:
+		kind, inBook, onVenue := differ(b, found)
+		if kind == 0 { // it came back between the list and the look-up
+			c.Agreed++
+			return
+		}
+		if found.Status.Done() { // what else differs follows from it
+			kind, inBook, onVenue = State, b.Status.String(), stateText(found)
+		}
+		d.Kind, d.InBook, d.OnVenue, d.Venue = kind, inBook, onVenue, Evidence{Orders: []andon.Order{*found}}
+		young = young || j.young(found.At)
+	}
+	c.file(d, young)
+}
+
+func stateText(o *andon.Order) string { return fmt.Sprintf("%v, %s filled", o.Status, filledText(o)) }
 
 // differ returns the first way in which two rows of one order disagree, or 0.
 func differ(b, v *andon.Order) (kind Kind, inBook, onVenue string) {

@@ -126,7 +126,7 @@ func (e Evidence) says() string {
 		texts = append(texts, r.says())
 	}
 	for _, b := range e.Balances {
-		if balanceHeld(b) {
+		if heldBalance(&b) != nil {
 			texts = append(texts, balanceSays(b))
 		}
 	}

@@ -128,7 +128,7 @@ func TestPlan_KeepsTheEntryPriceThatTheVenueDoesNotGive(t *testing.T) {
 func TestPlan_Table(t *testing.T) {
 	d := newDesk(t, reconcile.Records{Positions: []andon.Position{position("A\x1b[2J", "1", "5")}},
 		account{positions: []andon.Position{position("B", "-2", "7")}})
-	report, err := d.Compare(t.Context(), noon)
+	report, err := d.Compare(t.Context(), asked)
 	require.NoError(t, err)
 	var out bytes.Buffer
 	require.NoError(t, report.WriteTable(&out))
@@ -141,16 +141,16 @@ func TestPlan_Table(t *testing.T) {
 		lines = append(lines, strings.Join(strings.Fields(line), " "))
 	}
 	require.Equal(t, []string{
-		"venue v at 2026-03-01T12:00:00Z",
-		"compared book venue agreed differ unknown repeats",
-		"position 1 1 0 2 0 0",
-		"live order 0 0 0 0 0 0",
-		"fills of order 0 0 0 0 0 0",
+		"venue v at 2026-03-01T13:00:00Z",
+		"compared book venue agreed differ pending unknown repeats",
+		"position 1 1 0 2 0 0 0",
+		"live order 0 0 0 0 0 0 0",
+		"fills of order 0 0 0 0 0 0 0",
 		"kind what book venue",
 		"missing position v/A [2J 1 none",
 		"unexpected position v/B none -2",
 		"PLAN",
-		"venue v, facts of 2026-03-01T12:00:00Z, repairs of the book only: 2",
+		"venue v, facts of 2026-03-01T13:00:00Z, repairs of the book only: 2",
 		"1 close out position v/A [2J the venue has no such position",
 		"- 1 at 5",
 		"2 adopt position v/B only the venue has it",

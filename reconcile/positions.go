@@ -6,46 +6,9 @@ import (
 	"github.com/andon-go/andon"
 )
 
-// Keys numbers the legs of both sides of a comparison, so that each name is hashed
-// once, when its row is loaded. It is not safe for concurrent use.
-type Keys struct {
-	ids map[andon.LegKey]uint32
-}
-
-// NewKeys returns Keys with room for n legs.
-func NewKeys(n int) *Keys { return &Keys{ids: make(map[andon.LegKey]uint32, n)} }
-
-func (k *Keys) id(leg andon.LegKey) uint32 {
-	id, ok := k.ids[leg]
-	if !ok {
-		id = uint32(len(k.ids))
-		k.ids[leg] = id
-	}
-	return id
-}
-
-// PositionTable is one side's positions, loaded for ComparePositions.
-type PositionTable struct {
-	keys *Keys
-	t    *table[andon.Position]
-}
-
 var positionShape = shape[andon.Position]{
 	same:  func(a, b *andon.Position) bool { return a.Quantity.Equal(b.Quantity) && a.Entry.Equal(b.Entry) },
 	newer: func(a, b *andon.Position) bool { return a.At.After(b.At) || a.At.Equal(b.At) && a.Mark.Less(b.Mark) },
-}
-
-// LoadPositions loads one side's positions. The rows are kept, not copied: nobody
-// may change them while the table is in use. It panics beyond 2^31 rows.
-func (k *Keys) LoadPositions(rows []andon.Position) *PositionTable {
-	if len(rows) > 1<<31 {
-		panic("reconcile: more than 2^31 positions")
-	}
-	t := newTable(rows)
-	for i := range rows {
-		t.add(k.id(rows[i].Key()), i, positionShape)
-	}
-	return &PositionTable{keys: k, t: t}
 }
 
 // ComparePositions compares two sides leg by leg: the signed quantity and the entry
@@ -53,21 +16,28 @@ func (k *Keys) LoadPositions(rows []andon.Position) *PositionTable {
 // venue gives no entry price only the quantity is compared, and counted as unpriced;
 // mark and time are evidence and are not compared.
 //
+// A leg is young by the time of the book's row, which is that of the last fill in it;
+// the venue's row often carries the time of the answer and says nothing.
+//
 // It panics when a table is nil or they were not loaded with the same Keys, which
 // are mistakes in the program: a side without an answer has no table.
-func ComparePositions(book, venue *PositionTable) Comparison {
+func ComparePositions(book, venue *PositionTable, rules Rules) Comparison {
+	return (&judge{Rules: rules}).positions(book, venue)
+}
+
+func (j *judge) positions(book, venue *PositionTable) Comparison {
 	if book == nil || venue == nil || book.keys != venue.keys {
 		panic("reconcile: ComparePositions needs two tables of the same Keys")
 	}
 	c := Comparison{Subject: Positions, RepeatsInBook: book.t.repeats, RepeatsOnVenue: venue.t.repeats}
 	for id := range uint32(max(len(book.t.at), len(venue.t.at))) {
-		comparePosition(&c, book.t, venue.t, id)
+		j.position(&c, book.t, venue.t, id)
 	}
 	c.sort()
 	return c
 }
 
-func comparePosition(c *Comparison, book, venue *table[andon.Position], id uint32) {
+func (j *judge) position(c *Comparison, book, venue *table[andon.Position], id uint32) {
 	b, v := held(book.row(id)), held(venue.row(id))
 	if b != nil {
 		c.InBook++
@@ -75,46 +45,74 @@ func comparePosition(c *Comparison, book, venue *table[andon.Position], id uint3
 	if v != nil {
 		c.OnVenue++
 	}
-	before := len(c.Discrepancies)
+	agreed := true
 	report := func(kind Kind, inBook, onVenue string) {
-		key := book.row(id)
-		if key == nil {
-			key = venue.row(id)
+		agreed = false
+		row := book.row(id)
+		young := row != nil && j.young(row.At)
+		if row == nil {
+			row = venue.row(id)
 		}
-		c.add(Discrepancy{
-			Kind: kind, Key: PositionKey(key.Key()), InBook: inBook, OnVenue: onVenue,
+		c.file(Discrepancy{
+			Kind: kind, Key: PositionKey(row.Key()), InBook: inBook, OnVenue: onVenue,
 			Book: Evidence{Positions: book.all(id)}, Venue: Evidence{Positions: venue.all(id)},
-		})
+		}, young || j.moving[row.Key()])
 	}
 	switch {
 	case book.conflict[id] || venue.conflict[id]:
 		report(Duplicate, positionRows(book.all(id)), positionRows(venue.all(id)))
+	case j.StaleAfter > 0 && venue.row(id) != nil && j.stale(venue.row(id).At):
+		at := "without a time"
+		if v := venue.row(id); !v.At.IsZero() {
+			at = j.Now.Sub(v.At).String() + " old"
+		}
+		report(Stale, positionRows(book.all(id)), positionRows(venue.all(id))+", "+at)
 	case b == nil && v == nil:
 		return
 	case v == nil:
-		report(Missing, b.Quantity.String(), "none")
+		report(j.ordust(Missing, b, nil), b.Quantity.String(), "none")
 	case b == nil:
-		report(Unexpected, "none", v.Quantity.String())
+		report(j.ordust(Unexpected, nil, v), "none", v.Quantity.String())
 	default:
-		compareHeld(c, b, v, report)
+		j.held(c, b, v, report)
 	}
-	if len(c.Discrepancies) == before {
+	if agreed {
 		c.Agreed++
 	}
 }
 
-func compareHeld(c *Comparison, b, v *andon.Position, report func(Kind, string, string)) {
+// ordust returns Dust where the instrument says so, else the kind.
+func (j *judge) ordust(kind Kind, b, v *andon.Position) Kind {
+	var difference andon.Decimal
+	var prices []andon.Decimal
+	var symbol string
+	if b != nil {
+		difference, symbol, prices = b.Quantity, b.Symbol, []andon.Decimal{b.Mark, b.Entry}
+	}
+	if v != nil {
+		difference, symbol, prices = difference.Sub(v.Quantity), v.Symbol, append(prices, v.Mark, v.Entry)
+	}
+	if j.Instruments[symbol].dust(difference, prices...) {
+		return Dust
+	}
+	return kind
+}
+
+func (j *judge) held(c *Comparison, b, v *andon.Position, report func(Kind, string, string)) {
 	if !b.Quantity.Equal(v.Quantity) {
 		kind := Quantity
 		if b.Quantity.Sign() != v.Quantity.Sign() {
 			kind = WrongSide
+		} else if fees := j.baseFees[b.Key()]; !fees.IsZero() && b.Quantity.Sub(fees).Equal(v.Quantity) {
+			kind = Fee
 		}
-		report(kind, b.Quantity.String(), v.Quantity.String())
+		report(j.ordust(kind, b, v), b.Quantity.String(), v.Quantity.String())
 	}
 	switch {
 	case v.Entry.IsZero():
 		c.Unpriced++
-	case !b.Entry.Equal(v.Entry):
+	case b.Entry.Equal(v.Entry):
+	case b.Entry.IsZero() || !b.Entry.Sub(v.Entry).Abs().Less(j.Instruments[b.Symbol].EntryStep):
 		report(Price, priceText(b.Entry), v.Entry.String())
 	}
 }

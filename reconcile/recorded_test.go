@@ -102,7 +102,7 @@ func TestRecorded_FillsComeToTheKnownPositionAndFees(t *testing.T) {
 }
 
 func TestRecorded_OrdersAgreeAndTheRestIsUnknown(t *testing.T) {
-	c, err := reconcile.CompareExecutions(recordedFills(t), recordedReports(t), recordedWindow)
+	c, err := reconcile.CompareExecutions(recordedFills(t), recordedReports(t), recordedWindow, reconcile.Rules{})
 	require.NoError(t, err)
 	require.Equal(t, 602, c.InBook)
 	require.Equal(t, 136, c.OnVenue)
@@ -135,7 +135,7 @@ func TestRecorded_ThreeDamagedRowsAreFoundAndRepaired(t *testing.T) {
 			want[f.OrderID] = damage(rng, &damaged, i)
 		}
 		d := newDesk(t, reconcile.Records{Fills: damaged}, account{reports: reports, window: recordedWindow})
-		report, err := d.Compare(t.Context(), noon)
+		report, err := d.Compare(t.Context(), asked)
 		require.NoError(t, err)
 		got := map[string]reconcile.Kind{}
 		for _, found := range report.Discrepancies() {

@@ -103,7 +103,7 @@ func byID(fills []andon.Fill) [][]andon.Fill {
 
 // agrees reports whether the fills come to the report, as CompareExecutions sees it.
 func agrees(fills []andon.Fill, r OrderReport) bool {
-	c, err := CompareExecutions(fills, []OrderReport{r}, Window{})
+	c, err := CompareExecutions(fills, []OrderReport{r}, Window{}, Rules{})
 	return err == nil && c.Agreed == 1 && len(c.Discrepancies) == 0 && len(c.Unknown) == 0
 }
 

@@ -70,15 +70,20 @@ type Comparison struct {
 	Unpriced int `json:"unpriced"`
 
 	Discrepancies []Discrepancy `json:"discrepancies"`
-	Unknown       []Unknown     `json:"unknown"`
+
+	// Pending are differences that an order or a fill explains which is too young for
+	// both sides to have seen it. They are no discrepancies yet.
+	Pending []Discrepancy `json:"pending"`
+
+	Unknown []Unknown `json:"unknown"`
 }
 
-func (c *Comparison) add(d Discrepancy) { c.Discrepancies = append(c.Discrepancies, d) }
-
 func (c *Comparison) sort() {
-	slices.SortFunc(c.Discrepancies, func(a, b Discrepancy) int {
-		return cmp.Or(a.Key.compare(b.Key), cmp.Compare(a.Kind, b.Kind))
-	})
+	for _, list := range [][]Discrepancy{c.Discrepancies, c.Pending} {
+		slices.SortFunc(list, func(a, b Discrepancy) int {
+			return cmp.Or(a.Key.compare(b.Key), cmp.Compare(a.Kind, b.Kind))
+		})
+	}
 	slices.SortFunc(c.Unknown, func(a, b Unknown) int { return a.Key.compare(b.Key) })
 }
 
@@ -96,9 +101,14 @@ type Report struct {
 }
 
 // Clean reports whether both sides answered every query and agree in everything.
-// Orders that are unknown do not stand against it; they are listed.
+// What is Dust, pending or unknown does not stand against it; it is listed.
 func (r *Report) Clean() bool {
-	return r != nil && len(r.Comparisons) > 0 && len(r.Failed) == 0 && len(r.Discrepancies()) == 0
+	return r != nil && len(r.Comparisons) > 0 && len(r.Failed) == 0 && len(r.matters()) == 0
+}
+
+// matters are the discrepancies that an order could put right.
+func (r *Report) matters() []Discrepancy {
+	return slices.DeleteFunc(r.Discrepancies(), func(d Discrepancy) bool { return d.Kind == Dust })
 }
 
 // Flat reports whether the venue said, in this comparison, that there is no
@@ -111,6 +121,15 @@ func (r *Report) Discrepancies() []Discrepancy {
 	var all []Discrepancy
 	for _, c := range r.Comparisons {
 		all = append(all, c.Discrepancies...)
+	}
+	return all
+}
+
+// Pending returns those of all comparisons.
+func (r *Report) Pending() []Discrepancy {
+	var all []Discrepancy
+	for _, c := range r.Comparisons {
+		all = append(all, c.Pending...)
 	}
 	return all
 }
@@ -134,25 +153,30 @@ func (r *Report) Err() error {
 }
 
 // WriteTable writes the report for people: what was compared, what gave no answer,
-// each discrepancy, and how much is unknown.
+// each discrepancy, what is pending, and how much is unknown.
 func (r *Report) WriteTable(w io.Writer) error {
 	tw := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
 	fmt.Fprintf(tw, "venue %s at %s\n", r.Venue, r.At.UTC().Format(time.RFC3339))
-	fmt.Fprintln(tw, "compared\tbook\tvenue\tagreed\tdiffer\tunknown\trepeats")
+	fmt.Fprintln(tw, "compared\tbook\tvenue\tagreed\tdiffer\tpending\tunknown\trepeats")
 	for _, c := range r.Comparisons {
-		fmt.Fprintf(tw, "%v\t%d\t%d\t%d\t%d\t%d\t%d\n", c.Subject, c.InBook, c.OnVenue, c.Agreed,
-			len(c.Discrepancies), len(c.Unknown), c.RepeatsInBook+c.RepeatsOnVenue)
+		fmt.Fprintf(tw, "%v\t%d\t%d\t%d\t%d\t%d\t%d\t%d\n", c.Subject, c.InBook, c.OnVenue, c.Agreed,
+			len(c.Discrepancies), len(c.Pending), len(c.Unknown), c.RepeatsInBook+c.RepeatsOnVenue)
 	}
 	for _, q := range r.Failed {
 		fmt.Fprintf(tw, "NO ANSWER\t%s\n", cell(q.Error()))
 	}
-	if ds := r.Discrepancies(); len(ds) > 0 {
-		fmt.Fprintln(tw, "kind\twhat\tbook\tvenue")
-		for _, d := range ds {
-			fmt.Fprintf(tw, "%v\t%s\t%s\t%s\n", d.Kind, cell(d.Key.String()), cell(d.InBook), cell(d.OnVenue))
-		}
-	}
+	writeRows(tw, "kind", r.Discrepancies())
+	writeRows(tw, "pending", r.Pending())
 	return tw.Flush()
+}
+
+func writeRows(tw *tabwriter.Writer, head string, ds []Discrepancy) {
+	if len(ds) > 0 {
+		fmt.Fprintf(tw, "%s\twhat\tbook\tvenue\n", head)
+	}
+	for _, d := range ds {
+		fmt.Fprintf(tw, "%v\t%s\t%s\t%s\n", d.Kind, cell(d.Key.String()), cell(d.InBook), cell(d.OnVenue))
+	}
 }
 
 // cell keeps what a venue or a person wrote from breaking a table.

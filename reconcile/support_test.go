@@ -17,6 +17,7 @@ import (
 
 var (
 	noon   = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	asked  = noon.Add(time.Hour) // nothing is young any more
 	dec    = andon.MustDecimal
 	window = reconcile.Window{From: noon.Add(-24 * time.Hour), To: noon.Add(24 * time.Hour)}
 )
@@ -149,7 +150,7 @@ func newDesk(t require.TestingT, book reconcile.Records, venue account) *desk {
 
 // plan compares and plans.
 func (d *desk) plan(t require.TestingT) *reconcile.Plan {
-	report, err := d.Compare(context.Background(), noon)
+	report, err := d.Compare(context.Background(), asked)
 	require.NoError(t, err)
 	p, err := report.Plan()
 	require.NoError(t, err)
@@ -157,11 +158,11 @@ func (d *desk) plan(t require.TestingT) *reconcile.Plan {
 }
 
 func (d *desk) apply(p *reconcile.Plan) (reconcile.Result, error) {
-	return d.Apply(context.Background(), p, reconcile.Approval{By: "ada", Note: "looked at it"}, noon.Add(time.Minute))
+	return d.Apply(context.Background(), p, reconcile.Approval{By: "ada", Note: "looked at it", Commit: true}, noon.Add(time.Minute))
 }
 
 func (d *desk) requireClean(t require.TestingT) {
-	report, err := d.Compare(context.Background(), noon)
+	report, err := d.Compare(context.Background(), asked)
 	require.NoError(t, err)
 	require.Empty(t, report.Discrepancies())
 	require.True(t, report.Clean())

@@ -24,14 +24,30 @@ type shape[T any] struct {
 	newer func(a, b *T) bool // a speaks for the key rather than b; only asked of equal rows
 }
 
-func newTable[T any](rows []T) *table[T] {
-	return &table[T]{rows: rows, at: make([]uint32, 0, len(rows))}
+// newTable returns a table with room for the keys of n rows.
+func newTable[T any](rows []T, n int) *table[T] {
+	return &table[T]{rows: rows, at: make([]uint32, 0, n)}
+}
+
+// loadByKey loads rows that are few enough for a map.
+func loadByKey[T any](ids map[Key]uint32, rows []T, of func(T) Key, s shape[T]) *table[T] {
+	t := newTable(rows, len(rows))
+	for i := range rows {
+		key := of(rows[i])
+		id, ok := ids[key]
+		if !ok {
+			id = uint32(len(ids))
+			ids[key] = id
+		}
+		t.add(id, i, s)
+	}
+	return t
 }
 
 // add puts row i under the key's number.
 func (t *table[T]) add(id uint32, i int, s shape[T]) {
-	for int(id) >= len(t.at) {
-		t.at = append(t.at, 0)
+	if n := int(id) + 1 - len(t.at); n > 0 {
+		t.at = append(t.at, make([]uint32, n)...)
 	}
 	first := t.at[id]
 	if first == 0 {

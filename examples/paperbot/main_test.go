@@ -185,7 +185,7 @@ func TestDamagedRowsOfRecordedDataAreFoundAndRepaired(t *testing.T) {
 			args := append(recordings(t), "-dir", filepath.Join(t.TempDir(), "d"), "-corrupt", "3", "-seed", fmt.Sprint(seed))
 			require.Zero(t, run(args, &out, &errs), "%s%s", out.String(), errs.String())
 			require.Equal(t, 3, strings.Count(out.String(), "damaged: "))
-			inOrder(t, out.String(), "133     3       466", "repairs of the book only: 3", "applied: 3 repairs, approved by alice; applied again: 0",
+			inOrder(t, out.String(), "133     3       0        466", "repairs of the book only: 3", "applied: 3 repairs, approved by alice; applied again: 0",
 				"136 of 136 agree", "position: -0.33375687 BTC", "fees: 114.53456408917888 USDT")
 		})
 	}

@@ -141,7 +141,7 @@ func (d *day) repairBook(ctx context.Context) error {
 	if err := plan.WriteTable(d.screen); err != nil {
 		return err
 	}
-	result, err := d.rec.Apply(ctx, plan, reconcile.Approval{By: d.f.Operator, Note: "the venue is right, the book was damaged"}, now)
+	result, err := d.rec.Apply(ctx, plan, reconcile.Approval{By: d.f.Operator, Note: "the venue is right, the book was damaged", Commit: true}, now)
 	if err != nil {
 		return err
 	}

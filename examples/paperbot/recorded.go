@@ -150,7 +150,7 @@ func repair(ctx context.Context, r *reconcile.Reconciler, f flags, damaged []str
 	if err := plan.WriteTable(out); err != nil {
 		return err
 	}
-	approval := reconcile.Approval{By: f.Operator, Note: "the venue's totals are right, the book was damaged"}
+	approval := reconcile.Approval{By: f.Operator, Note: "the venue's totals are right, the book was damaged", Commit: true}
 	result, err := r.Apply(ctx, plan, approval, now)
 	if err != nil {
 		return err

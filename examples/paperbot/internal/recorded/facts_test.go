@@ -69,7 +69,7 @@ func TestTheRecordedOrdersAgreeWithTheirFills(t *testing.T) {
 	require.NoError(t, err)
 	orders, err := LoadOrders(data(t, "orders-pages.json"))
 	require.NoError(t, err)
-	c, err := reconcile.CompareExecutions(fills.Fills, orders.Reports, orders.Window)
+	c, err := reconcile.CompareExecutions(fills.Fills, orders.Reports, orders.Window, reconcile.Rules{})
 	require.NoError(t, err)
 	require.Empty(t, c.Discrepancies)
 	require.Equal(t, 136, c.Agreed)

@@ -31,7 +31,7 @@ func TestABookOfTheFillsAgreesWithTheVenue(t *testing.T) {
 		for _, r := range reports {
 			require.NoError(t, r.Validate())
 		}
-		c, err := reconcile.CompareExecutions(w.x.fills, reports, window)
+		c, err := reconcile.CompareExecutions(w.x.fills, reports, window, reconcile.Rules{})
 		require.NoError(t, err)
 		require.Empty(t, c.Discrepancies)
 		require.Len(t, reports, c.Agreed+len(c.Unknown), "only what still trades is not settled")
