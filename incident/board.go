@@ -121,6 +121,9 @@ func (in *Incident) apply(e Event) {
 		}
 	case Paged, PageFailed, Notified, NoticeFailed:
 		in.sent(e)
+	case AckExpired:
+		in.paging.open(d.DueAt)
+		in.paging.expired = true
 	case ResponseBreach:
 		in.ResponseBreachAt = first(in.ResponseBreachAt, e.At)
 		in.owe(in.paging.Key.Breach("response"), notice{kind: notify.BreachNotice, target: "response", at: e.At})
@@ -187,15 +190,21 @@ func (in *Incident) assess(e Event) {
 	p := &in.paging.Progress
 	p.Level = in.Level
 	if worse {
-		p.Round, p.OpenedAt, p.AckedAt, p.Done = p.Round+1, e.At, time.Time{}, nil
+		in.paging.open(e.At)
 	}
+}
+
+// open begins the next round of paging.
+func (p *paging) open(at time.Time) {
+	p.Round, p.OpenedAt, p.AckedAt, p.Done = p.Round+1, at, time.Time{}, nil
+	p.expired = false
 }
 
 func (in *Incident) acknowledge(e Event) {
 	if in.AckedAt.IsZero() {
 		in.AckedAt, in.AckedBy = e.At, e.By
 	}
-	in.paging.AckedAt = first(in.paging.AckedAt, e.At)
+	in.paging.AckedAt = latest(in.paging.AckedAt, e.At) // a second one renews the first
 	if in.Status == Open {
 		in.Status = Responding
 	}
@@ -210,6 +219,9 @@ func (in *Incident) sent(e Event) {
 	switch e.Kind {
 	case Paged:
 		in.FirstPageAt = first(in.FirstPageAt, d.SentAt)
+		if !slices.Contains(p.pages, d.Key) {
+			p.pages = append(p.pages, d.Key)
+		}
 		if d.Round == p.Round && !slices.Contains(p.Done, d.Step-1) {
 			p.Done = append(p.Done, d.Step-1)
 		}

@@ -37,6 +37,7 @@ const (
 	ResolutionBreach Kind = "resolution-breach" // it was not resolved within the target
 
 	Acknowledged Kind = "acknowledged" // a person has it; no escalation page starts after this
+	AckExpired   Kind = "ack-expired"  // the acknowledgement held too long without a resolution; paging opens again
 	RoleGiven    Kind = "role"         // a person took a role, such as Commander
 	Noted        Kind = "note"         // what a person wrote
 	Updated      Kind = "update"       // what a person wrote for the status update

@@ -18,6 +18,7 @@ const (
 	dueNotice
 	dueResponseBreach
 	dueResolutionBreach
+	dueReopen
 )
 
 // due is one thing to do now.
@@ -99,8 +100,11 @@ func (in *Incident) nextPages(a *agenda, k book) {
 	a.wake = earliest(a.wake, wake)
 	for _, p := range pages {
 		d := due{kind: duePage, at: p.At, key: p.Key, page: p, roles: p.Roles}
-		if p.Kind == notify.StatusDue {
+		switch p.Kind {
+		case notify.StatusDue:
 			d.kind, d.notice = dueNotice, notice{kind: notify.StatusUpdate, at: p.At}
+		case notify.ReopenDue:
+			d.kind = dueReopen
 		}
 		a.add(d, in.paging.retry[p.Key])
 	}

@@ -108,7 +108,25 @@ func (m *Manager) do(ctx context.Context, d due) {
 		m.breach(d, ResponseBreach, "nobody acknowledged it within the target")
 	case dueResolutionBreach:
 		m.breach(d, ResolutionBreach, "it was not resolved within the target")
+	case dueReopen:
+		m.reopenPaging(d)
 	}
+}
+
+// reopenPaging records that an acknowledgement has expired, which opens the next
+// round of paging at the time of expiry.
+func (m *Manager) reopenPaging(d due) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	in := m.board.incidents[d.incident]
+	expires := m.cfg.Policy.AckExpires(in.paging.Progress)
+	if !in.open() || expires.IsZero() || expires.After(m.now()) {
+		return // resolved, or acknowledged anew meanwhile
+	}
+	m.put(Event{
+		At: m.now(), Incident: in.Number, Kind: AckExpired, By: self, What: "the acknowledgement has expired, and paging opens again",
+		Why: fmt.Sprintf("acknowledged at %s and not resolved by %s", clock(in.paging.AckedAt), clock(expires)), Data: Data{Key: d.key, DueAt: expires},
+	})
 }
 
 // breach records that a target was missed; the notice of it is owed by that.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -28,18 +29,36 @@ func (m *Manager) page(ctx context.Context, d due) {
 		What: fmt.Sprintf("%s is to be paged: %s", strings.Join(data.Roles, "/"), names(to)),
 		Why:  fmt.Sprintf("step %d of the policy for %v fell due at %s", data.Step, in.Level, clock(d.at)), Data: data,
 	})
-	msg, err := m.alert(in, d.key, now).Message(m.cfg.Templates)
+	msg, err := m.pageMessage(in, d, now)
 	ctx = m.pagesOf(ctx, in.Number)
 	m.mu.Unlock()
 	m.unrendered(d.incident, err)
 	m.deliver(ctx, to, msg, delivery{d.incident, Paged, PageFailed, data})
 }
 
+// pageMessage writes a page: the playbook's initial alert, and a reminder where the
+// steps are gone through again. Called with mu held.
+func (m *Manager) pageMessage(in *Incident, d due, now time.Time) (notify.Message, error) {
+	a := m.alert(in, d.key, now)
+	again := d.page.Step >= len(m.cfg.Policy.For(in.Level))
+	if !again && !in.paging.expired {
+		return a.Message(m.cfg.Templates)
+	}
+	reason := "nobody has acknowledged it"
+	if in.paging.expired {
+		reason = "the acknowledgement has expired"
+	}
+	return notify.Reminder{
+		Key: a.Key, Incident: a.Incident, Level: a.Level, At: a.At, Impact: a.Impact, Warning: a.Warning,
+		Reason: reason, OpenFor: in.Duration(now),
+	}.Message(m.cfg.Templates)
+}
+
 // alert is the playbook's initial alert. Called with mu held.
 func (m *Manager) alert(in *Incident, key string, now time.Time) notify.Alert {
 	a := notify.Alert{
 		Key: key, Incident: in.Number, Level: in.Level, At: now,
-		Impact: in.Summary, Commander: in.Commander,
+		Impact: in.Summary, Commander: in.Commander, First: in.FirstPageAt.IsZero(),
 	}
 	if in.halts() && in.Gate != GateClosed {
 		a.Warning = ErrStopUnconfirmed.Error() + ": " + cmp.Or(in.HaltWhy, in.Gate.String())
@@ -111,11 +130,12 @@ func (m *Manager) message(in *Incident, d due, now time.Time) (notify.Message, e
 		if d.notice.target == "resolution" {
 			target = in.ResolveBy
 		}
-		return notify.Breach{Key: d.key, Incident: in.Number, Level: in.Level, At: now, Target: d.notice.target, Due: target}.Message(), nil
+		return notify.Breach{Key: d.key, Incident: in.Number, Level: in.Level, At: now, Target: d.notice.target, Due: target, Status: string(in.Status)}.Message(m.cfg.Templates)
 	case notify.ResolutionNotice:
 		return notify.Resolution{
 			Key: d.key, Incident: in.Number, Level: in.Level, At: now, Duration: in.Duration(now),
 			RootCause: in.RootCause, Impact: in.Impact.String(), PostMortem: in.PostMortem,
+			Pages: slices.Clone(in.paging.pages),
 		}.Message(m.cfg.Templates)
 	}
 	return m.update(in, d, now).Message(m.cfg.Templates)

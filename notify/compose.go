@@ -19,6 +19,29 @@ type Alert struct {
 	Impact    string // brief description
 	Commander string // the incident's commander; empty: nobody yet
 	Warning   string // stands above everything else, such as "STOP NOT CONFIRMED: ..."; empty: none
+	First     bool   // nobody has been told of the incident yet
+}
+
+// Reminder is what a page says that repeats. An empty field is shown as "unknown".
+type Reminder struct {
+	Key      string
+	Incident string
+	Level    severity.Level
+	At       time.Time
+	Impact   string
+	Reason   string        // why it is sent again, such as "nobody has acknowledged"
+	OpenFor  time.Duration // since the declaration
+	Warning  string
+}
+
+// Acknowledgement is what the notice says that somebody has taken the incident.
+type Acknowledgement struct {
+	Key      string
+	Incident string
+	Level    severity.Level
+	At       time.Time
+	By       string
+	Pages    []string // dedup keys of the pages that it answers
 }
 
 // Update is what a status update says. An empty field is shown as "unknown", an
@@ -45,10 +68,10 @@ type Resolution struct {
 	RootCause  string
 	Impact     string    // financial and operational
 	PostMortem time.Time // when it is held; zero: not scheduled
+	Pages      []string  // dedup keys of the pages that it puts an end to
 }
 
-// Breach is what the notice of a missed target says. The playbook has no template
-// for it.
+// Breach is what the notice of a missed target says.
 type Breach struct {
 	Key      string
 	Incident string
@@ -56,12 +79,13 @@ type Breach struct {
 	At       time.Time
 	Target   string    // "response" or "resolution"
 	Due      time.Time // when the target was to be met
+	Status   string    // of the incident
 }
 
 // Message writes an initial alert. The message is always complete: an error says
 // that the template could not be rendered and that the text is plain.
 func (a Alert) Message(t Templates) (Message, error) {
-	m := Message{Key: a.Key, Incident: a.Incident, Kind: InitialAlert, Level: a.Level, At: a.At}
+	m := Message{Key: a.Key, Incident: a.Incident, Kind: InitialAlert, Level: a.Level, At: a.At, First: a.First}
 	err := m.write(cmp.Or(t.Alert, DefaultAlert), "INCIDENT ALERT", a.Warning, []field{
 		{"Impact", "Brief description", oneLine(a.Impact)},
 		{"IC", "Name", oneLine(a.Commander)},
@@ -83,7 +107,7 @@ func (u Update) Message(t Templates) (Message, error) {
 
 // Message writes a resolution notice, as Alert.Message does an alert.
 func (r Resolution) Message(t Templates) (Message, error) {
-	m := Message{Key: r.Key, Incident: r.Incident, Kind: ResolutionNotice, Level: r.Level, At: r.At}
+	m := Message{Key: r.Key, Incident: r.Incident, Kind: ResolutionNotice, Level: r.Level, At: r.At, Pages: r.Pages}
 	scheduled := "not scheduled"
 	if !r.PostMortem.IsZero() {
 		scheduled = stamp(r.PostMortem)
@@ -97,13 +121,35 @@ func (r Resolution) Message(t Templates) (Message, error) {
 	return m, err
 }
 
-// Message writes the notice that a target was missed.
-func (b Breach) Message() Message {
+// Message writes the notice that a target was missed, as Alert.Message does an alert.
+func (b Breach) Message(t Templates) (Message, error) {
 	m := Message{Key: b.Key, Incident: b.Incident, Kind: BreachNotice, Level: b.Level, At: b.At}
-	m.Text = plain("INCIDENT TARGET MISSED", append(m.fields(),
-		field{label: "Target", value: oneLine(b.Target)},
-		field{label: "Due", value: stamp(b.Due)}))
-	return m
+	err := m.write(cmp.Or(t.Breach, DefaultBreach), "INCIDENT TARGET MISSED", "", []field{
+		{"Target", "Target", oneLine(b.Target)},
+		{"Due", "Target time", stamp(b.Due)},
+		{"Status", "Status", oneLine(b.Status)},
+	})
+	return m, err
+}
+
+// Message writes a reminder, as Alert.Message does an alert.
+func (r Reminder) Message(t Templates) (Message, error) {
+	m := Message{Key: r.Key, Incident: r.Incident, Kind: PageReminder, Level: r.Level, At: r.At}
+	err := m.write(cmp.Or(t.Reminder, DefaultReminder), "INCIDENT REMINDER", r.Warning, []field{
+		{"Impact", "Brief description", oneLine(r.Impact)},
+		{"Reason", "Why again", oneLine(r.Reason)},
+		{"Open For", "X hours Y minutes", hoursMinutes(r.OpenFor)},
+	})
+	return m, err
+}
+
+// Message writes the notice, as Alert.Message does an alert.
+func (a Acknowledgement) Message(t Templates) (Message, error) {
+	m := Message{Key: a.Key, Incident: a.Incident, Kind: AckNotice, Level: a.Level, At: a.At, Pages: a.Pages}
+	err := m.write(cmp.Or(t.Ack, DefaultAck), "INCIDENT ACKNOWLEDGED", "", []field{
+		{"Acknowledged By", "Name", oneLine(a.By)},
+	})
+	return m, err
 }
 
 // write fills in Text from the template, or plainly where that fails.

@@ -1,10 +1,9 @@
 package notify
 
 import (
-	"errors"
 	"fmt"
-	"slices"
-	"time"
+	"net/mail"
+	"strings"
 )
 
 // Role is a part that a contact plays in a response, in the playbook's words.
@@ -41,54 +40,82 @@ type Address struct {
 	To      string // in that channel's own form
 }
 
+// The channels that ParseContact names. The Courier's channels have the same names
+// where they are to be used.
+const (
+	Email     = "email"     // To is ada@example.com
+	Telephone = "telephone" // To is a number; it goes through Directory.Pager
+	Webhook   = "webhook"   // To is a URL
+)
+
 // Contact is somebody who can be told.
 type Contact struct {
 	Name      string
-	Roles     []Role
+	Roles     []Role    // played at all times; those of a Rotation come on top
 	Addresses []Address // the preferred one first; the others are the fallback, in order
+	Note      string    // for people: how else to reach the contact, such as "AWS Support Center"
 }
 
-// Directory is everybody who can be told. The zero Directory has nobody in it.
-type Directory struct {
-	Contacts []Contact
-}
-
-// Find returns the contacts that play any of the roles at the given time, each
-// once, in the directory's order.
-func (d Directory) Find(_ time.Time, roles ...Role) []Contact {
-	var found []Contact
-	for _, c := range d.Contacts {
-		if slices.ContainsFunc(c.Roles, func(r Role) bool { return slices.Contains(roles, r) }) {
-			found = append(found, c)
+// ParseContact reads a line of the playbook's contact list, such as
+//
+//	lead@company.com | +1-555-010-0199
+//
+// E-mail addresses, telephone numbers and https URLs become addresses, in the
+// line's order; anything else is the Note.
+func ParseContact(name, line string, roles ...Role) Contact {
+	c := Contact{Name: name, Roles: roles}
+	var notes []string
+	for part := range strings.SplitSeq(line, "|") {
+		part = strings.TrimSpace(part)
+		switch {
+		case part == "":
+		case isEmail(part):
+			c.Addresses = append(c.Addresses, Address{Email, part})
+		case isTelephone(part):
+			c.Addresses = append(c.Addresses, Address{Telephone, part})
+		case strings.HasPrefix(part, "https://"):
+			c.Addresses = append(c.Addresses, Address{Webhook, part})
+		default:
+			notes = append(notes, part)
 		}
 	}
-	return found
+	c.Note = strings.Join(notes, " | ")
+	return c
 }
 
-// Validate joins everything that is wrong with the directory, each beginning with
-// the contact that it is about.
-func (d Directory) Validate() error {
-	var problems []error
-	seen := map[string]bool{}
-	for i, c := range d.Contacts {
-		where := fmt.Sprintf("Contacts[%d] %q", i, c.Name)
-		if c.Name == "" {
-			problems = append(problems, fmt.Errorf("%s: Name is empty", where))
-		} else if seen[c.Name] {
-			problems = append(problems, fmt.Errorf("%s: Name is used twice", where))
+func isEmail(s string) bool {
+	a, err := mail.ParseAddress(s)
+	return err == nil && a.Name == "" && a.Address == s
+}
+
+// isTelephone wants seven digits or more, as no extension and no year has, and
+// nothing but digits and what people write between them.
+func isTelephone(s string) bool {
+	digits := 0
+	for i, r := range s {
+		switch {
+		case r >= '0' && r <= '9':
+			digits++
+		case r == '+' && i == 0, strings.ContainsRune(" -.()", r):
+		default:
+			return false
 		}
-		seen[c.Name] = true
-		problems = append(problems, c.validate(where)...)
 	}
-	return errors.Join(problems...)
+	return digits >= 7
 }
 
-func (c Contact) validate(where string) []error {
+// validate names what is wrong with a contact. OnDuty says that a rotation names it.
+func (c Contact) validate(where string, onDuty bool) []error {
 	var problems []error
-	if len(c.Roles) == 0 || slices.Contains(c.Roles, "") {
-		problems = append(problems, fmt.Errorf("%s: Roles is empty or holds an empty role", where))
+	for i, r := range c.Roles {
+		if r == "" {
+			problems = append(problems, fmt.Errorf("%s: Roles[%d] is empty", where, i))
+		}
 	}
-	if len(c.Addresses) == 0 {
+	if len(c.Roles) == 0 && !onDuty {
+		problems = append(problems, fmt.Errorf("%s: Roles is empty and no rotation names it: it would never be told", where))
+	}
+	if len(c.Addresses) == 0 && c.Note == "" {
 		problems = append(problems, fmt.Errorf("%s: Addresses is empty: nobody could reach this contact", where))
 	}
 	for i, a := range c.Addresses {

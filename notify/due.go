@@ -15,8 +15,8 @@ type Progress struct {
 	DeclaredAt time.Time // status updates count from here
 	OpenedAt   time.Time // this round of paging counts from here: the declaration, or the event that opened paging again
 	Round      int       // 1 at the declaration; one more at each event that opens paging again, such as an upgrade or an ack that expired
-	Done       []int     // steps of this round that somebody was reached for, by index into Policy.For(Level)
-	AckedAt    time.Time // of this round; zero: nobody has acknowledged
+	Done       []int     // steps of this round that somebody was reached for, by Due.Step
+	AckedAt    time.Time // of this round; zero: nobody has acknowledged. A second ack, or another sign that somebody is at work, may renew it
 	UpdatedAt  time.Time // when the last status update was due, Due.At, not when it was sent; zero: none yet
 	ResolvedAt time.Time // zero: open
 }
@@ -28,12 +28,13 @@ type DueKind uint8
 const (
 	PageDue   DueKind = iota // the zero value, so that what is in doubt pages
 	StatusDue                // a status update
+	ReopenDue                // the acknowledgement has expired: record it, and begin the next round at Due.At
 )
 
-// Due is something to send now.
+// Due is something to do now.
 type Due struct {
 	Kind  DueKind
-	Step  int       // of a page: index into Policy.For(Level)
+	Step  int       // of a page: index into Policy.For(Level); of a repetition it counts on from there
 	At    time.Time // when it fell due, at or before now
 	Roles []Role    // whom to tell: Directory.Find(now, Roles...)
 	Key   string    // dedup key
@@ -45,16 +46,26 @@ type Due struct {
 //
 // Steps for which the directory has nobody are skipped: the steps that do have
 // somebody take the policy's times in order, so that nobody waits for a person
-// who does not exist. After an acknowledgement no page is due. A status update is
-// due every Targets.StatusEvery until the resolution, to the roles that have been paged;
-// of several missed ones only the latest is due. A clock that was set back does
-// not undo what fell due: call with a now that never decreases.
+// who does not exist. After an acknowledgement no page is due; once it has expired
+// ReopenDue is, until the caller's events say so: Round one more, OpenedAt the time
+// of expiry, Done empty, AckedAt zero. A round without an acknowledgement is
+// repeated after RepeatAfter; of missed repetitions only the latest is due, while
+// each step of the first pass is due until it is done. A status update is due every
+// Targets.StatusEvery until the resolution, to the roles that have been paged; of
+// several missed ones only the latest is due. A clock that was set back does not
+// undo what fell due: call with a now that never decreases.
 func (p Policy) Due(pr Progress, d Directory, now time.Time) (due []Due, next time.Time) {
 	if !pr.ResolvedAt.IsZero() {
 		return nil, time.Time{}
 	}
-	if pr.AckedAt.IsZero() {
+	switch expires := p.AckExpires(pr); {
+	case pr.AckedAt.IsZero():
 		due, next = p.pages(pr, d, now)
+	case expires.IsZero(): // it holds for ever
+	case expires.After(now):
+		next = expires
+	default:
+		due = []Due{{Kind: ReopenDue, At: expires, Key: pr.Key.Reopen(pr.Round)}}
 	}
 	status, statusNext := p.status(pr, now)
 	return append(due, status...), earliest(next, statusNext)
@@ -62,19 +73,53 @@ func (p Policy) Due(pr Progress, d Directory, now time.Time) (due []Due, next ti
 
 // pages returns the pages that are due, and when the next one will be.
 func (p Policy) pages(pr Progress, d Directory, now time.Time) (due []Due, next time.Time) {
+	due, next = p.pass(pr, d, now, 0)
+	every := p.cycle(pr.Level)
+	if every <= 0 {
+		return due, next
+	}
+	n := max(0, int(now.Sub(pr.OpenedAt)/every)) // repetitions begun
+	if n > 0 {
+		again, soon := p.pass(pr, d, now, n)
+		due, next = append(due, again...), earliest(next, soon)
+	}
+	_, soon := p.pass(pr, d, now, n+1)
+	return due, earliest(next, soon)
+}
+
+// cycle returns the time from the first step of a pass to that of the next one,
+// zero where there is none. It does not depend on who is there, so that a
+// repetition has the same key whoever asks.
+func (p Policy) cycle(l severity.Level) time.Duration {
+	steps, after := p.For(l), p.RepeatAfter[followed(l)]
+	if len(steps) == 0 || after <= 0 {
+		return 0
+	}
+	return steps[len(steps)-1].After + after
+}
+
+// pass returns what is due of one pass through the steps, the first being 0, and
+// when the next page of it will be.
+func (p Policy) pass(pr Progress, d Directory, now time.Time, n int) (due []Due, next time.Time) {
 	steps, slot := p.For(pr.Level), 0
+	begin := pr.OpenedAt.Add(time.Duration(n) * p.cycle(pr.Level))
 	for i, s := range steps {
-		if len(d.Find(now, s.Roles...)) == 0 {
+		step := n*len(steps) + i
+		done := slices.Contains(pr.Done, step)
+		if !done {
+			next = earliest(next, d.nextHandover(now, s.Roles)) // the step may be skipped then, or no more
+		}
+		if !d.anybody(now, s.Roles) {
 			continue
 		}
-		at := pr.OpenedAt.Add(steps[slot].After)
+		at := begin.Add(steps[slot].After)
 		slot++
 		switch {
-		case slices.Contains(pr.Done, i):
+		case done:
 		case at.After(now):
 			next = earliest(next, at)
 		default:
-			due = append(due, Due{Kind: PageDue, Step: i, At: at, Roles: s.Roles, Key: pr.Key.Page(pr.Round, i)})
+			due = append(due, Due{Kind: PageDue, Step: step, At: at, Roles: s.Roles, Key: pr.Key.Page(pr.Round, step)})
 		}
 	}
 	return due, next
@@ -103,8 +148,10 @@ func (p Policy) status(pr Progress, now time.Time) (due []Due, next time.Time) {
 // step that has any.
 func (p Policy) paged(pr Progress) []Role {
 	var roles []Role
-	for i, s := range p.For(pr.Level) {
-		if len(roles) > 0 && !slices.Contains(pr.Done, i) {
+	steps := p.For(pr.Level)
+	for i, s := range steps {
+		done := slices.ContainsFunc(pr.Done, func(step int) bool { return step%len(steps) == i })
+		if len(roles) > 0 && !done {
 			continue
 		}
 		for _, r := range s.Roles {

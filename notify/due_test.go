@@ -18,8 +18,10 @@ func opened(l severity.Level) notify.Progress {
 		Level: l, DeclaredAt: start, OpenedAt: start, Round: 1}
 }
 
-func pages(due []notify.Due) []notify.Due {
-	return slices.DeleteFunc(slices.Clone(due), func(d notify.Due) bool { return d.Kind != notify.PageDue })
+func pages(due []notify.Due) []notify.Due { return kind(notify.PageDue, due) }
+
+func kind(k notify.DueKind, due []notify.Due) []notify.Due {
+	return slices.DeleteFunc(slices.Clone(due), func(d notify.Due) bool { return d.Kind != k })
 }
 
 func progresses() *rapid.Generator[notify.Progress] {
@@ -76,9 +78,11 @@ func TestLaw7_NoPageIsDueAfterTheAcknowledgement(t *testing.T) {
 		before, _ := p.Due(pr, d, now)
 		pr.AckedAt = start.Add(time.Duration(rapid.IntRange(0, 600).Draw(t, "acked")) * time.Minute)
 		after, next := p.Due(pr, d, now)
-		require.Empty(t, pages(after))
-		status := slices.DeleteFunc(slices.Clone(before), func(d notify.Due) bool { return d.Kind == notify.PageDue })
-		require.ElementsMatch(t, status, after, "status updates go on")
+		require.Empty(t, pages(after), "not even once it has expired: that is an event of its own")
+		require.ElementsMatch(t, kind(notify.StatusDue, before), kind(notify.StatusDue, after), "status updates go on")
+		expires := p.AckExpires(pr)
+		expired := !expires.IsZero() && !expires.After(now)
+		require.Equal(t, expired, len(kind(notify.ReopenDue, after)) == 1)
 		if pr.Level.Targets().StatusEvery > 0 {
 			require.False(t, next.IsZero())
 		}
@@ -144,6 +148,58 @@ func TestANewRoundPagesAgain(t *testing.T) {
 	require.Len(t, second, 1)
 	require.NotEqual(t, first[0].Key, second[0].Key)
 	require.Equal(t, start.Add(30*time.Minute), next, "status updates still count from the declaration")
+}
+
+// Of the repetitions that were missed only the latest is due; of the first pass each
+// step. Whoever sleeps until next is woken for each of them.
+func TestARoundIsRepeatedUntilSomebodyAcknowledges(t *testing.T) {
+	p := notify.DefaultPolicy()
+	for level, every := range map[severity.Level]time.Duration{severity.SEV1: 45 * time.Minute, severity.SEV2: time.Hour} {
+		rapid.Check(t, func(t *rapid.T) {
+			pr := opened(level)
+			pr.Done = rapid.SliceOfNDistinct(rapid.IntRange(0, 30), 0, 20, rapid.ID).Draw(t, "done")
+			now := start.Add(time.Duration(rapid.IntRange(0, 600).Draw(t, "now")) * time.Minute)
+			latest := int(now.Sub(start) / every)
+			var want []int
+			for step := range 3 * (latest + 1) {
+				at := start.Add(time.Duration(step/3)*every + time.Duration(step%3)*15*time.Minute)
+				if (step < 3 || step/3 == latest) && !at.After(now) && !slices.Contains(pr.Done, step) {
+					want = append(want, step)
+				}
+			}
+			var got []int
+			due, _ := p.Due(pr, team(), now)
+			for _, d := range pages(due) {
+				got = append(got, d.Step)
+				require.Equal(t, p.For(level)[d.Step%3].Roles, d.Roles)
+				require.Equal(t, pr.Key.Page(1, d.Step), d.Key)
+			}
+			require.Equal(t, want, got)
+		})
+	}
+	p.RepeatAfter = nil
+	due, _ := p.Due(opened(severity.SEV1), team(), start.Add(1000*time.Hour))
+	require.Len(t, pages(due), 3)
+}
+
+// A second acknowledgement renews the first.
+func TestAnAcknowledgementThatExpiresIsAnEventToRecord(t *testing.T) {
+	p, pr := notify.DefaultPolicy(), opened(severity.SEV3)
+	pr.AckedAt = start.Add(time.Minute)
+	require.True(t, p.AckExpires(pr).IsZero(), "none at SEV-3")
+	pr.Level = severity.Unclassified
+	expires := pr.AckedAt.Add(time.Hour)
+	require.Equal(t, expires, p.AckExpires(pr), "as at SEV-1")
+	pr.UpdatedAt = expires
+	due, next := p.Due(pr, team(), expires.Add(-1))
+	require.Empty(t, due)
+	require.Equal(t, expires, next)
+	due, _ = p.Due(pr, team(), expires.Add(time.Minute))
+	require.Equal(t, []notify.Due{{Kind: notify.ReopenDue, At: expires, Key: pr.Key.Reopen(1)}}, due)
+	pr.AckedAt = expires.Add(-time.Minute)
+	due, _ = p.Due(pr, team(), expires.Add(time.Minute))
+	require.Empty(t, due)
+	require.True(t, p.AckExpires(opened(severity.SEV1)).IsZero(), "nobody has acknowledged")
 }
 
 func TestAStepWithNobodyDelaysNobody(t *testing.T) {

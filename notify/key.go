@@ -25,6 +25,12 @@ func (k Key) String() string {
 // Page is the dedup key of an escalation step (0 is the first) in a round.
 func (k Key) Page(round, step int) string { return fmt.Sprintf("%s/page/%d/%d", k, round, step) }
 
+// Reopen is the dedup key of the event that a round's acknowledgement has expired.
+func (k Key) Reopen(round int) string { return fmt.Sprintf("%s/reopen/%d", k, round) }
+
+// Acknowledgement is the dedup key of the notice that a round was acknowledged.
+func (k Key) Acknowledgement(round int) string { return fmt.Sprintf("%s/acknowledgement/%d", k, round) }
+
 // Status is the dedup key of the status update that was due at a time.
 func (k Key) Status(due time.Time) string {
 	return fmt.Sprintf("%s/status/%s", k, due.UTC().Format(time.RFC3339))

@@ -11,11 +11,16 @@ type Kind string
 
 // The kinds of message.
 const (
-	InitialAlert     Kind = "alert"      // an escalation page
-	StatusUpdate     Kind = "update"     // the update of the 30-minute cadence
-	BreachNotice     Kind = "breach"     // a response or resolution target was missed
-	ResolutionNotice Kind = "resolution" // it is over
+	InitialAlert     Kind = "alert"           // an escalation page
+	PageReminder     Kind = "reminder"        // a page that repeats: nobody has acknowledged, or the ack has expired
+	StatusUpdate     Kind = "update"          // the update of the 30-minute cadence
+	BreachNotice     Kind = "breach"          // a response or resolution target was missed
+	AckNotice        Kind = "acknowledgement" // somebody has taken it: a pager stops escalating by itself
+	ResolutionNotice Kind = "resolution"      // it is over
 )
+
+// pages reports whether a message of this kind is to wake somebody.
+func (k Kind) pages() bool { return k == InitialAlert || k == PageReminder }
 
 // Message is what a Notifier sends. A Courier fills in To.
 type Message struct {
@@ -26,4 +31,12 @@ type Message struct {
 	At       time.Time      `json:"at"`           // what it reports was so at this time
 	To       string         `json:"to,omitempty"` // address on the channel that sends it
 	Text     string         `json:"text"`         // complete and ready to show
+
+	// First says that nobody has been told of the incident yet: it overtakes other
+	// messages where a rate limit makes them wait.
+	First bool `json:"first,omitempty"`
+
+	// Pages are dedup keys of pages: those that an acknowledgement or a resolution
+	// puts an end to, and those that a page in a storm stands for, besides its own.
+	Pages []string `json:"pages,omitempty"`
 }

@@ -69,14 +69,33 @@ Impact: none lost
 Post-Mortem: 2026-03-15 09:00:00 UTC`, m.Text)
 	require.Equal(t, notify.ResolutionNotice, m.Kind)
 
-	m = notify.Breach{Key: "k", Incident: "INC-20260314-007", Level: severity.SEV1, At: start.Add(time.Hour), Target: "response", Due: start}.Message()
-	require.Equal(t, `INCIDENT TARGET MISSED
-Severity: 1
+	m = message(t)(notify.Breach{Key: "k", Incident: "INC-20260314-007", Level: severity.SEV1, At: start.Add(time.Hour),
+		Target: "response", Due: start, Status: "open"}.Message(notify.Templates{}))
+	require.Equal(t, `⌛ INCIDENT TARGET MISSED - SEV-1
 Time: 2026-03-14 10:00:00 UTC
-Incident: 20260314-007
 Target: response
-Due: 2026-03-14 09:00:00 UTC`, m.Text)
+Due: 2026-03-14 09:00:00 UTC
+Status: open
+Channel: #incident-20260314-007`, m.Text)
 	require.Equal(t, notify.BreachNotice, m.Kind)
+
+	m = message(t)(notify.Reminder{Key: "k", Incident: "INC-20260314-007", Level: severity.SEV2, At: start, Impact: "no fills",
+		Reason: "nobody has acknowledged it", OpenFor: time.Hour}.Message(notify.Templates{}))
+	require.Equal(t, `⏰ INCIDENT REMINDER - SEV-2
+Time: 2026-03-14 09:00:00 UTC
+System: AI Trading Bot
+Impact: no fills
+Reason: nobody has acknowledged it
+Open For: 1 hour 0 minutes
+Channel: #incident-20260314-007`, m.Text)
+	require.Equal(t, notify.PageReminder, m.Kind)
+
+	m = message(t)(notify.Acknowledgement{Key: "k", Incident: "INC-20260314-007", Level: severity.SEV1, At: start, By: "Ada", Pages: []string{"p"}}.Message(notify.Templates{}))
+	require.Equal(t, `👀 INCIDENT ACKNOWLEDGED - SEV-1
+Time: 2026-03-14 09:00:00 UTC
+Acknowledged By: Ada
+Channel: #incident-20260314-007`, m.Text)
+	require.Equal(t, []string{"p"}, m.Pages)
 }
 
 func TestLaw1_WhatIsNotKnownIsSaidToBeUnknown(t *testing.T) {
@@ -123,6 +142,9 @@ func TestABrokenTemplateStillGivesAMessageWithTheFacts(t *testing.T) {
 	require.ErrorContains(t, err, "there is no field [List]", "two lists and no label to tell them apart")
 	require.Contains(t, m.Text, "Actions Taken: one")
 	require.Contains(t, m.Text, "Next Steps: two")
+	m, err = alert.Message(notify.Templates{Alert: " \n\t"})
+	require.ErrorContains(t, err, "it says nothing")
+	require.Contains(t, m.Text, "Coinbase refuses our keys")
 	_, err = notify.Resolution{}.Message(notify.Templates{Resolution: "[nope]"})
 	require.Error(t, err)
 }
@@ -156,8 +178,8 @@ func FuzzTemplate(f *testing.F) {
 		a := alert
 		a.Impact, a.Commander = impact, name
 		m, err := a.Message(notify.Templates{Alert: template})
-		require.NotEmpty(t, m.Text+template)
 		require.Equal(t, "k", m.Key)
+		require.NotEmpty(t, strings.TrimSpace(m.Text), "a page without a word")
 		if err == nil {
 			if template == "" {
 				template = notify.DefaultAlert

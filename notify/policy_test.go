@@ -57,6 +57,7 @@ func TestValidateNamesEveryProblem(t *testing.T) {
 	p.Steps[severity.SEV2] = nil
 	p.Steps[severity.SEV3] = []notify.Step{{0, nil}, {time.Hour, nil}}
 	p.Steps[9] = nil
+	p.AckTimeout[severity.SEV3], p.RepeatAfter[9] = time.Second, -time.Hour
 	d := team()
 	d.Contacts = append(d.Contacts,
 		notify.Contact{},
@@ -65,20 +66,23 @@ func TestValidateNamesEveryProblem(t *testing.T) {
 	for _, want := range []string{
 		"Steps[SEV-1][0]: After is 1m0s, want 0",
 		"Steps[SEV-1][1]: After is 1m0s, want later than the step before, 1m0s",
-		"Steps[SEV-1][1]: nobody who is Astronaut can be reached on pager, webhook",
+		"Steps[SEV-1][1]: nobody is Astronaut",
 		"Steps[SEV-2]: no step pages anybody",
 		"Steps[SEV-3]: no step pages anybody",
 		"Steps: Level(9) is none of SEV-1 to SEV-4",
+		"AckTimeout[SEV-3]: is 1s, want at least 1m",
+		"RepeatAfter[Level(9)]: is -1h0m0s, want at least 1m",
+		"RepeatAfter: Level(9) is none of SEV-1 to SEV-4",
 		`Contacts[5] "": Name is empty`,
-		`Contacts[5] "": Roles is empty`,
+		`Contacts[5] "": Roles is empty and no rotation names it`,
 		`Contacts[5] "": Addresses is empty`,
 		`Contacts[6] "Ada": Name is used twice`,
-		`Contacts[6] "Ada": Roles is empty or holds an empty role`,
+		`Contacts[6] "Ada": Roles[0] is empty`,
 		`Contacts[6] "Ada": Addresses[0] needs both`,
 	} {
 		require.ErrorContains(t, err, want)
 	}
-	require.ErrorContains(t, notify.DefaultPolicy().Validate(team(), "telegraph"), "nobody who is On-Call Eng can be reached on telegraph")
+	require.ErrorContains(t, notify.DefaultPolicy().Validate(team(), "telegraph"), "Ada, who may be the only On-Call Eng, cannot be reached on telegraph")
 	require.ErrorContains(t, notify.Policy{}.Validate(team(), "pager"), "Steps[SEV-4]: no step pages anybody")
 }
 

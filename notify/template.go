@@ -1,12 +1,13 @@
 package notify
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 )
 
-// The playbook's three communication templates, word for word. What stands in
-// brackets is filled in. A template of your own uses the same brackets; where one
+// The playbook's three communication templates, word for word, and three of ours
+// for what it has none for. What stands in brackets is filled in. A template of your own uses the same brackets; where one
 // of them stands twice, as [List] does, the label before it tells them apart.
 const (
 	DefaultAlert = `🚨 INCIDENT ALERT - SEV-[X]
@@ -30,6 +31,26 @@ Duration: [X hours Y minutes]
 Root Cause: [Brief summary]
 Impact: [Financial/operational impact]
 Post-Mortem: [Scheduled date/time]`
+
+	DefaultReminder = `⏰ INCIDENT REMINDER - SEV-[X]
+Time: [TIMESTAMP]
+System: AI Trading Bot
+Impact: [Brief description]
+Reason: [Why again]
+Open For: [X hours Y minutes]
+Channel: #incident-[YYYYMMDD-XXX]`
+
+	DefaultBreach = `⌛ INCIDENT TARGET MISSED - SEV-[X]
+Time: [TIMESTAMP]
+Target: [Target]
+Due: [Target time]
+Status: [Status]
+Channel: #incident-[YYYYMMDD-XXX]`
+
+	DefaultAck = `👀 INCIDENT ACKNOWLEDGED - SEV-[X]
+Time: [TIMESTAMP]
+Acknowledged By: [Name]
+Channel: #incident-[YYYYMMDD-XXX]`
 )
 
 // Templates is the text of the messages. The zero value is the playbook's.
@@ -37,6 +58,9 @@ type Templates struct {
 	Alert      string // Defaults to DefaultAlert
 	Update     string // Defaults to DefaultUpdate
 	Resolution string // Defaults to DefaultResolution
+	Reminder   string // Defaults to DefaultReminder
+	Breach     string // Defaults to DefaultBreach
+	Ack        string // Defaults to DefaultAck
 }
 
 // field is one thing that a template can show.
@@ -57,6 +81,9 @@ func fill(template string, fields []field) (string, error) {
 		if err := fillLine(&out, line, fields); err != nil {
 			return "", fmt.Errorf("line %d: %w", i+1, err)
 		}
+	}
+	if strings.TrimSpace(out.String()) == "" {
+		return "", errors.New("it says nothing")
 	}
 	return out.String(), nil
 }

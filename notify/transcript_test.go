@@ -88,6 +88,9 @@ func (in *incident) advance(now, until time.Time) {
 		if in.fails && len(due) > 0 && (next.IsZero() || next.After(now.Add(5*time.Minute))) {
 			next = now.Add(5 * time.Minute) // what failed is tried again
 		}
+		if slices.ContainsFunc(due, func(d notify.Due) bool { return d.Kind == notify.ReopenDue }) {
+			continue // which makes pages due at once
+		}
 		if next.IsZero() {
 			return
 		}
@@ -97,6 +100,11 @@ func (in *incident) advance(now, until time.Time) {
 }
 
 func (in *incident) send(now time.Time, d notify.Due) {
+	if pr := &in.progress; d.Kind == notify.ReopenDue {
+		in.say(now, "the ack has expired [%s]", strings.TrimPrefix(d.Key, pr.Key.String()+"/"))
+		pr.Round, pr.OpenedAt, pr.Done, pr.AckedAt = pr.Round+1, d.At, nil, time.Time{}
+		return
+	}
 	var names []string
 	for _, c := range in.dir.Find(now, d.Roles...) {
 		names = append(names, c.Name)

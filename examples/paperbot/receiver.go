@@ -14,7 +14,7 @@ import (
 // receiver is the other end of the webhook: a server on loopback that takes only what
 // is signed with the secret. It stands for the team's pager.
 type receiver struct {
-	secret webhook.Secret
+	secret notify.Secret
 	server *http.Server
 	url    string
 	served chan error
@@ -24,7 +24,7 @@ type receiver struct {
 	refused  int
 }
 
-func newReceiver(secret webhook.Secret) (*receiver, error) {
+func newReceiver(secret notify.Secret) (*receiver, error) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err

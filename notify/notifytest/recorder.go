@@ -2,6 +2,7 @@ package notifytest
 
 import (
 	"context"
+	"reflect"
 	"slices"
 	"sync"
 	"testing"
@@ -48,6 +49,11 @@ func (r *Recorder) Messages() []notify.Message {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return slices.Clone(r.messages)
+}
+
+// Took reports whether exactly this message was taken.
+func (r *Recorder) Took(m notify.Message) bool {
+	return slices.ContainsFunc(r.Messages(), func(got notify.Message) bool { return reflect.DeepEqual(got, m) })
 }
 
 // Tries returns how often Notify was called.

@@ -14,7 +14,7 @@ import (
 
 // A receiver verifies what a Notifier signs.
 func Example() {
-	secret := webhook.Secret("known to both sides only")
+	secret := notify.Secret("known to both sides only")
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		body, err := io.ReadAll(r.Body)
 		if err == nil {

@@ -9,6 +9,8 @@ import (
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/andon-go/andon/notify"
 )
 
 // The headers of a request.
@@ -22,7 +24,7 @@ const (
 var ErrSignature = errors.New("webhook request is not authentic")
 
 // sign returns the signature over timestamp and body.
-func sign(secret Secret, timestamp string, body []byte) string {
+func sign(secret notify.Secret, timestamp string, body []byte) string {
 	mac := hmac.New(sha256.New, secret)
 	mac.Write([]byte(timestamp)) // a hash never returns an error
 	mac.Write([]byte{'.'})
@@ -33,7 +35,7 @@ func sign(secret Secret, timestamp string, body []byte) string {
 // Verify is for the receiver: it reports whether a request was signed with the
 // secret no longer than tolerance before or after now. The error is ErrSignature and
 // says what is wrong, never what would have been right.
-func Verify(secret Secret, header http.Header, body []byte, now time.Time, tolerance time.Duration) error {
+func Verify(secret notify.Secret, header http.Header, body []byte, now time.Time, tolerance time.Duration) error {
 	timestamp := header.Get(TimestampHeader)
 	seconds, err := strconv.ParseInt(timestamp, 10, 64)
 	if err != nil {

@@ -21,7 +21,7 @@ import (
 // Config is what a Notifier needs. Only Secret has no default.
 type Config struct {
 	// Secret signs each request. At least 16 bytes.
-	Secret Secret
+	Secret notify.Secret
 
 	// Timeout bounds one request from connecting to the end of the answer. Defaults
 	// to 10 s.
@@ -47,7 +47,7 @@ func (c Config) validate() error {
 
 // Notifier posts messages. Safe for concurrent use.
 type Notifier struct {
-	secret Secret
+	secret notify.Secret
 	client *http.Client
 }
 
@@ -102,7 +102,7 @@ func (n *Notifier) Notify(ctx context.Context, m notify.Message) error {
 	// The connection is used again only once the answer is read; what it says beyond
 	// the status is not needed, so that an error here changes nothing.
 	_, _ = io.CopyN(io.Discard, response.Body, 64<<10)
-	return answered(target.Host, response, time.Now())
+	return notify.HTTPAnswer("webhook to "+target.Host, response, time.Now())
 }
 
 // request makes the signed request.

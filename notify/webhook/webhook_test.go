@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"reflect"
 	"strconv"
 	"strings"
 	"sync"
@@ -46,7 +47,7 @@ func newReceiver(t *testing.T) *receiver {
 func (r *receiver) ServeHTTP(w http.ResponseWriter, q *http.Request) {
 	body, err := io.ReadAll(q.Body)
 	if err == nil {
-		err = webhook.Verify(webhook.Secret(secretText), q.Header, body, time.Now(), time.Minute)
+		err = webhook.Verify(notify.Secret(secretText), q.Header, body, time.Now(), time.Minute)
 	}
 	var m notify.Message
 	if err == nil {
@@ -79,7 +80,7 @@ func (r *receiver) took(m notify.Message) bool {
 	defer r.mu.Unlock()
 	got, ok := r.messages[m.Key]
 	m.To = ""
-	return ok && got == m
+	return ok && reflect.DeepEqual(got, m)
 }
 
 func (r *receiver) requests() []http.Header {
@@ -89,7 +90,7 @@ func (r *receiver) requests() []http.Header {
 }
 
 func newNotifier(t *testing.T) *webhook.Notifier {
-	n, err := webhook.New(webhook.Config{Secret: webhook.Secret(secretText)})
+	n, err := webhook.New(webhook.Config{Secret: notify.Secret(secretText)})
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, n.Close()) })
 	return n
@@ -237,13 +238,13 @@ func TestVerify(t *testing.T) {
 	header := r.requests()[0]
 	seconds, err := strconv.ParseInt(header.Get(webhook.TimestampHeader), 10, 64)
 	require.NoError(t, err)
-	signed, secret := time.Unix(seconds, 0), webhook.Secret(secretText)
+	signed, secret := time.Unix(seconds, 0), notify.Secret(secretText)
 	body, err := json.Marshal(notify.Message{Key: "k"})
 	require.NoError(t, err)
 
 	require.NoError(t, webhook.Verify(secret, header, body, signed.Add(time.Minute), time.Minute))
 	require.NoError(t, webhook.Verify(secret, header, body, signed.Add(-time.Minute), time.Minute))
-	refuse := func(want string, secret webhook.Secret, h http.Header, body []byte, now time.Time) {
+	refuse := func(want string, secret notify.Secret, h http.Header, body []byte, now time.Time) {
 		t.Helper()
 		err := webhook.Verify(secret, h, body, now, time.Minute)
 		require.ErrorIs(t, err, webhook.ErrSignature)
@@ -252,7 +253,7 @@ func TestVerify(t *testing.T) {
 	refuse("1m0.000000001s from now", secret, header, body, signed.Add(time.Minute+1))
 	refuse("from now", secret, header, body, signed.Add(-time.Minute-1))
 	refuse("does not fit", secret, header, append(body, ' '), signed)
-	refuse("does not fit", webhook.Secret("another secret of both"), header, body, signed)
+	refuse("does not fit", notify.Secret("another secret of both"), header, body, signed)
 	refuse("missing", secret, http.Header{}, body, signed)
 	moved := header.Clone()
 	moved.Set(webhook.TimestampHeader, strconv.FormatInt(seconds+3600, 10))
@@ -263,7 +264,7 @@ func TestVerify(t *testing.T) {
 }
 
 func TestTheSecretIsNeverShown(t *testing.T) {
-	secret := webhook.Secret(secretText)
+	secret := notify.Secret(secretText)
 	cfg := webhook.Config{Secret: secret}
 	n := newNotifier(t)
 	var log strings.Builder
@@ -283,7 +284,7 @@ func TestTheSecretIsNeverShown(t *testing.T) {
 }
 
 func TestNewNamesEveryProblem(t *testing.T) {
-	_, err := webhook.New(webhook.Config{Secret: webhook.Secret("short"), Timeout: -1})
+	_, err := webhook.New(webhook.Config{Secret: notify.Secret("short"), Timeout: -1})
 	require.ErrorContains(t, err, "Secret: has 5 bytes")
 	require.ErrorContains(t, err, "Timeout: is -1ns")
 	require.NotContains(t, err.Error(), "short")
@@ -291,7 +292,7 @@ func TestNewNamesEveryProblem(t *testing.T) {
 
 func TestTheSecretIsTheNotifiersOwn(t *testing.T) {
 	r := newReceiver(t)
-	secret := webhook.Secret(secretText)
+	secret := notify.Secret(secretText)
 	n, err := webhook.New(webhook.Config{Secret: secret})
 	require.NoError(t, err)
 	defer n.Close()
@@ -302,7 +303,7 @@ func TestTheSecretIsTheNotifiersOwn(t *testing.T) {
 func BenchmarkNotify(b *testing.B) {
 	server := httptest.NewServer(status(http.StatusOK))
 	defer server.Close()
-	n, err := webhook.New(webhook.Config{Secret: webhook.Secret(secretText)})
+	n, err := webhook.New(webhook.Config{Secret: notify.Secret(secretText)})
 	require.NoError(b, err)
 	defer n.Close()
 	m := notify.Message{Key: "k", Kind: notify.InitialAlert, To: server.URL, Text: strings.Repeat("x", 300)}

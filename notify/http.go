@@ -1,22 +1,23 @@
-package webhook
+package notify
 
 import (
 	"fmt"
 	"net/http"
 	"strconv"
 	"time"
-
-	"github.com/andon-go/andon/notify"
 )
 
-// answered maps the receiver's answer: nil, or a *notify.DeliveryError.
-func answered(host string, r *http.Response, now time.Time) error {
+// HTTPAnswer judges the answer to a message that was posted: nil where the receiver
+// took it (2xx), else a *DeliveryError. 408, 425, 429 and 5xx are temporary and carry
+// the answer's Retry-After, anything else is permanent. To names the receiver and
+// must hold no secret.
+func HTTPAnswer(to string, r *http.Response, now time.Time) error {
 	if r.StatusCode >= 200 && r.StatusCode < 300 {
 		return nil
 	}
-	e := &notify.DeliveryError{Status: r.StatusCode, Err: fmt.Errorf("webhook to %s was not accepted", host)}
+	e := &DeliveryError{Status: r.StatusCode, Err: fmt.Errorf("%s did not accept it", to)}
 	if temporary(r.StatusCode) {
-		e.RetryAfter = retryAfter(r.Header, now)
+		e.RetryAfter = readRetryAfter(r.Header, now)
 	} else {
 		e.Permanent = true
 	}
@@ -36,10 +37,10 @@ func temporary(status int) bool {
 // that an answer cannot put a channel to sleep for good.
 const longestWish = 24 * time.Hour
 
-// retryAfter reads the Retry-After header: seconds, or a date, which counts from
+// readRetryAfter reads the Retry-After header: seconds, or a date, which counts from
 // the answer's own Date where it has one, since clocks disagree. Zero where there
 // is none, or none that can be read, or it has passed.
-func retryAfter(h http.Header, now time.Time) time.Duration {
+func readRetryAfter(h http.Header, now time.Time) time.Duration {
 	wish := h.Get("Retry-After")
 	if seconds, err := strconv.ParseUint(wish, 10, 31); err == nil {
 		return min(time.Duration(seconds)*time.Second, longestWish)

@@ -1,4 +1,4 @@
-package webhook
+package notify
 
 import (
 	"fmt"
@@ -6,8 +6,8 @@ import (
 	"log/slog"
 )
 
-// Secret is the key that both sides of a webhook know. However it is printed,
-// marshalled or logged, only "[secret]" is seen.
+// Secret is a token, a password or a signing key. However it is printed, marshalled
+// or logged, only "[secret]" is seen.
 type Secret []byte
 
 const hidden = "[secret]"
@@ -19,6 +19,7 @@ func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, hidden) }
 func (s Secret) String() string { return hidden }
 
 // MarshalText writes "[secret]", so that a config that is dumped stays harmless.
+
 func (s Secret) MarshalText() ([]byte, error) { return []byte(hidden), nil }
 
 // LogValue is "[secret]".
