@@ -235,7 +235,7 @@ func (t *table[T]) each(ctx context.Context, tx pgx.Tx, yield func(T) error) err
 func query(ctx context.Context, tx pgx.Tx, sql string, params [][]byte, head func(*pgconn.ResultReader) error, each func([][]byte) error) error {
 	rr := tx.Conn().PgConn().ExecParams(ctx, sql, params, nil, nil, []int16{pgx.BinaryFormatCode})
 	var err error
-	if rr.FieldDescriptions() != nil {
+	if head != nil && rr.FieldDescriptions() != nil {
 		err = head(rr)
 	}
 	for err == nil && rr.NextRow() {

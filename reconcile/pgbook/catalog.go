@@ -134,7 +134,7 @@ func (c *column) take(in catalogColumn, table string, changed bool) error {
 		return errors.New("is char(n), which pads with spaces: make it text")
 	case !fits:
 		return fmt.Errorf("is %s, want one of %s", in.Type, strings.Join(kindTypes[c.kind], ", "))
-	case changed && in.Generated:
+	case changed && !c.readOnly && in.Generated:
 		return errors.New("is generated, so that no repair could write it")
 	}
 	c.typ, c.notNull = in.Type, in.NotNull

@@ -31,6 +31,8 @@ type column struct {
 	bytes  [][]byte // words, as they are loaded
 	future bool     // a moment that may lie ahead
 
+	readOnly bool // never written, so it may be generated
+
 	// Set from the catalog when the book is opened.
 	typ     string // for a cast; without length or precision
 	exact   bool   // numeric, which is read in its binary form

@@ -181,6 +181,7 @@ func (m Mapping) positions(venue string) *table[andon.Position] {
 	}
 	t := newTable("positions", c.Table, false, fields...)
 	t.blank.Venue = venue
+	t.add(column{field: "id", name: c.ID, kind: text, need: optional, readOnly: true}, c.Table, false) // no field of a row
 	if c.Entry == "" {
 		t.missing = append(t.missing, "entry_price")
 	}
