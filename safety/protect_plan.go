@@ -29,6 +29,15 @@ var (
 type Instrument struct {
 	Tick andon.Decimal // step of a price, in the quote currency; more than zero
 	Lot  andon.Decimal // step of a quantity, in units of the base; more than zero
+
+	// MinNotional is the least quantity × price of an order that closes, in the quote
+	// currency. Zero says that the venue has none, or lets reduce-only orders off.
+	MinNotional andon.Decimal
+
+	// Base is the currency that a spot symbol is kept in. It says that the account is a
+	// spot account: there is no reduce-only, an order reserves the balance it needs, and
+	// a stop does so too. Empty for derivatives.
+	Base string
 }
 
 // ProtectionPolicy says how missing stops are placed.

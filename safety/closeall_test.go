@@ -1,0 +1,315 @@
+package safety_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/andon-go/andon"
+	"github.com/andon-go/andon/andontest"
+	"github.com/andon-go/andon/safety"
+	"github.com/stretchr/testify/require"
+)
+
+func TestCloseAllEndsFlatInOrder(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := perp("sim")
+		d := newDesk(t, safety.Config{}, v)
+		report, err := d.closeAll()
+		require.NoError(t, err, report)
+		require.True(t, report.Flat())
+		require.Equal(t, safety.Halted, d.sw.State(), "entries are halted first, and stay so")
+		require.Equal(t, []string{"cancel bid-sim", "sell 2 market BTC", "cancel stop-sim"}, submitted(v))
+		require.Contains(t, report.String(), "FLAT: every venue was read again")
+		require.Equal(t, safety.CloseDone, report.Venues[0].Legs[0].Outcome)
+		require.Equal(t, "2", report.Venues[0].Legs[0].Closed.String())
+		again, err := d.closeAll()
+		require.NoError(t, err)
+		require.True(t, again.Flat())
+		require.Len(t, submitted(v), 3, "nothing is sent for what is flat")
+	})
+}
+
+func TestCloseAllIsRefusedWithoutTheTokenOfAPlanThatWasSeen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := perp("sim")
+		d := newDesk(t, safety.Config{}, v)
+		c, p := d.plan()
+		_, other := d.plan(andon.LegKey{Venue: "sim", Symbol: "BTC"})
+		time.Sleep(time.Second)
+		_, later := d.plan()
+		for says, by := range map[string]safety.Confirmation{
+			"By is empty":    {Note: "n", Token: p.Token()},
+			"Note is empty":  {By: "alice", Token: p.Token()},
+			"Token is empty": {By: "alice", Note: "n"},
+			"is not of this": {By: "alice", Note: "n", Token: "yes"},
+			"close-":         {By: "alice", Note: "n", Token: later.Token()},
+		} {
+			_, err := c.Apply(t.Context(), p, by, time.Now())
+			require.ErrorIs(t, err, safety.ErrNotConfirmed)
+			require.ErrorContains(t, err, says)
+		}
+		require.Equal(t, p.Token(), other.Token(), "the same facts give the same plan")
+		altered := p
+		altered.Venues = append([]safety.ClosePlanVenue{}, p.Venues...)
+		altered.Venues[0].Legs = nil
+		_, err := c.Apply(t.Context(), altered, confirmed(altered), time.Now())
+		require.ErrorIs(t, err, safety.ErrPlanAltered)
+		_, err = c.Apply(t.Context(), p, confirmed(p), time.Now().Add(16*time.Minute))
+		require.ErrorIs(t, err, safety.ErrNotConfirmed)
+		require.ErrorContains(t, err, "make a new one")
+		require.Empty(t, submitted(v))
+		require.Equal(t, safety.Active, d.sw.State(), "nothing was done")
+	})
+}
+
+func TestLaw9_AClosePlanIsData(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := perp("sim")
+		d := newDesk(t, safety.Config{}, v)
+		c, p := d.plan()
+		require.Empty(t, submitted(v))
+		require.Equal(t, safety.Active, d.sw.State(), "planning changes nothing")
+		require.Contains(t, p.String(), "1 legs to close, 2 live orders to cancel, on 1 venues")
+		require.Contains(t, p.String(), "type "+p.Token())
+		b, err := json.Marshal(p)
+		require.NoError(t, err)
+		var back safety.ClosePlan
+		require.NoError(t, json.Unmarshal(b, &back))
+		require.NoError(t, back.Verify())
+		report, err := c.Apply(t.Context(), back, confirmed(back), time.Now())
+		require.NoError(t, err)
+		require.True(t, report.Flat())
+		before := submitted(v)
+		report, err = c.Apply(t.Context(), back, confirmed(back), time.Now())
+		require.NoError(t, err)
+		require.True(t, report.Flat())
+		require.Equal(t, before, submitted(v), "applying twice changes nothing")
+		require.Equal(t, "2", report.Venues[0].Legs[0].Closed.String(), "and says what the plan has closed")
+	})
+}
+
+func TestLaw9_CloseAllDoesNotTouchALegThatMoved(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := perp("sim")
+		v.SetPosition(andon.Position{Symbol: "ETH", Quantity: dec("-1"), Entry: dec("100")})
+		d := newDesk(t, safety.Config{}, v)
+		c, p := d.plan()
+		v.SetPosition(andon.Position{Symbol: "BTC", Quantity: dec("3"), Entry: dec("100")}) // the bid explains it
+		v.SetPosition(andon.Position{Symbol: "ETH", Quantity: dec("-9"), Entry: dec("100")})
+		v.SetPosition(andon.Position{Symbol: "SOL", Quantity: dec("4"), Entry: dec("100")})
+		report, err := c.Apply(t.Context(), p, confirmed(p), time.Now())
+		require.ErrorIs(t, err, safety.ErrPlanMoved)
+		require.ErrorIs(t, err, safety.ErrLeftOpen)
+		require.False(t, report.Flat())
+		require.Equal(t, []string{"cancel bid-sim", "sell 3 market BTC", "cancel stop-sim"}, submitted(v))
+		require.Contains(t, err.Error(), "sim/ETH: it was -1 and is -9")
+		require.Contains(t, err.Error(), "sim/SOL: 4 is there and is not in the plan")
+	})
+}
+
+func TestCloseAllNeverClosesSilentlyWhatTheBotDidNotOpen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := perp("sim")
+		v.SetPosition(andon.Position{Symbol: "ETH", Quantity: dec("5"), Entry: dec("100")})
+		v.SetPosition(andon.Position{Symbol: "SOL", Quantity: dec("7"), Entry: dec("100")})
+		v.SetOrder(on("ETH", reduceOnly(stopOrder("eth-stop", andon.Sell, "5"))))
+		d := newDesk(t, safety.Config{}, v)
+		sol := andon.LegKey{Venue: "sim", Symbol: "SOL"}
+		d.cfg.Book = bookOf{position("2"), {Venue: "sim", Symbol: "ETH", Quantity: dec("3")}}
+		c, p := d.plan()
+		require.Contains(t, p.String(), "7 stays: the bot did not open it")
+		require.Contains(t, p.String(), "2 stays: the bot did not open it")
+		report, err := c.Apply(t.Context(), p, confirmed(p), time.Now())
+		require.NoError(t, err, "all that the plan says was done")
+		require.False(t, report.Flat())
+		held := v.Truth().Positions
+		require.Len(t, held, 2)
+		require.Equal(t, "2", held[0].Quantity.String())
+		require.Equal(t, "7", held[1].Quantity.String())
+		require.Equal(t, "eth-stop", v.Truth().Orders[0].ClientID, "what stays keeps its protection")
+		again, err := c.Apply(t.Context(), p, confirmed(p), time.Now())
+		require.NoError(t, err)
+		require.Equal(t, safety.CloseKept, again.Venues[0].Legs[1].Outcome)
+		require.Len(t, v.Truth().Positions, 2, "nor does a second time take more")
+
+		d.cfg.Book = bookFails{}
+		report, err = d.closeAll(sol)
+		require.NoError(t, err)
+		require.Len(t, v.Truth().Positions, 1, "what was listed is closed whole")
+		require.Contains(t, report.String(), "the book cannot be read")
+		d.cfg.Book = nil
+		_, p = d.plan()
+		require.Contains(t, p.String(), "no book says that the bot opened it")
+	})
+}
+
+// spotDesk is a spot account with 1 BTC and its stop, which reserves all of it.
+func spotDesk(t testing.TB, quantity, stop string) (*desk, *andontest.Venue) {
+	in := andontest.Symbol{Base: "BTC", Quote: "USDT", Lot: dec("0.001"), MinNotional: dec("5")}
+	v := andontest.New(andontest.Config{Name: "sim", Spot: true, Symbols: map[string]andontest.Symbol{"BTC": in}, Balances: map[string]andon.Decimal{"BTC": dec(quantity)}})
+	v.SetOrder(stopOrder("stop", andon.Sell, stop))
+	d := newDesk(t, safety.Config{}, v)
+	d.cfg.Venues["sim"] = safety.CloseVenue{Venue: v, Instruments: map[string]safety.Instrument{"BTC": {Base: "BTC", Lot: dec("0.001"), MinNotional: dec("5")}}}
+	return d, v
+}
+
+func TestCloseAllOnSpotCancelsTheStopRightBefore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, v := spotDesk(t, "1", "1")
+		report, err := d.closeAll()
+		require.NoError(t, err, report)
+		require.True(t, report.Flat())
+		require.Equal(t, []string{"cancel stop", "sell 1 market BTC"}, submitted(v))
+	})
+}
+
+func TestCloseAllOnSpotProtectsAgainAtOnceWhereTheCloseFails(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, v := spotDesk(t, "1", "1")
+		v.Inject(andontest.Refused, 1)
+		report, err := d.closeAll()
+		require.NoError(t, err, report)
+		require.True(t, report.Flat())
+		lines := submitted(v)
+		require.Equal(t, []string{"cancel stop", "sell 1 market BTC", "sell 1 stop-market BTC"}, lines[:3])
+		require.Len(t, lines, 5)
+		require.Equal(t, "sell 1 market BTC", lines[4])
+	})
+	synctest.Test(t, func(t *testing.T) { // a venue that never takes the close
+		d, v := spotDesk(t, "1", "1")
+		d.cfg.Venues["sim"] = safety.CloseVenue{Venue: refusesMarket{v}, Instruments: d.cfg.Venues["sim"].Instruments}
+		report, err := d.closeAll()
+		require.ErrorIs(t, err, safety.ErrLeftOpen)
+		require.Equal(t, safety.CloseOpen, report.Venues[0].Legs[0].Outcome)
+		require.Contains(t, err.Error(), "no market orders today")
+		orders := v.Truth().Orders
+		require.Len(t, orders, 1, "handed to a person, protected")
+		require.Equal(t, andon.StopMarket, orders[0].Kind)
+		require.Equal(t, "90", orders[0].Trigger.String())
+	})
+}
+
+// refusesMarket takes everything but market orders.
+type refusesMarket struct{ *andontest.Venue }
+
+func (v refusesMarket) Submit(ctx context.Context, o andon.Order) (andon.Order, error) {
+	if o.Kind == andon.Market {
+		return o, &andon.RejectedError{Order: o, Reason: "no market orders today"}
+	}
+	return v.Venue.Submit(ctx, o)
+}
+
+// moreThanFree says that the account holds what was bought, fees not taken off.
+type moreThanFree struct{ *andontest.Venue }
+
+func (v moreThanFree) Positions(ctx context.Context) ([]andon.Position, error) {
+	rows, err := v.Venue.Positions(ctx)
+	for i := range rows {
+		rows[i].Quantity = rows[i].Quantity.Add(dec("0.01"))
+	}
+	return rows, err
+}
+
+func TestCloseAllHangingVenueDoesNotStarveTheOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		good, dead, deaf := perp("good"), perp("dead"), perp("deaf")
+		d := newDesk(t, safety.Config{}, good, dead, deaf)
+		c, p := d.plan()
+		dead.Inject(andontest.Hang, 1<<30)
+		release := make(chan struct{})
+		d.cfg.Venues["deaf"] = safety.CloseVenue{Venue: deafVenue{deaf, release}}
+		c, err := safety.NewCloser(d.cfg)
+		require.NoError(t, err)
+		report, err := c.Apply(t.Context(), p, confirmed(p), time.Now())
+		close(release)
+		require.ErrorIs(t, err, safety.ErrLeftOpen)
+		require.False(t, report.Flat())
+		require.Len(t, report.Venues, 3)
+		require.False(t, report.Venues[0].Flat.Flat)
+		require.Contains(t, report.Venues[1].Left[0], "did not end with its context", "deaf")
+		require.Contains(t, report.String(), "its time is over")
+		require.True(t, report.Venues[2].Flat.Flat, "good: %s", report)
+		require.Less(t, report.Venues[2].Took, 30*time.Second, "virtual time")
+		require.Empty(t, good.Truth().Positions)
+	})
+}
+
+// deafVenue ignores its context until it is released.
+type deafVenue struct {
+	*andontest.Venue
+	release chan struct{}
+}
+
+func (v deafVenue) Orders(context.Context) ([]andon.Order, error) { <-v.release; return nil, errWire }
+
+func TestCloseAllWaitsAsLongAsTheVenueAsks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := perp("sim")
+		d := newDesk(t, safety.Config{}, v)
+		c, p := d.plan()
+		v.Inject(andontest.RateLimited, 3)
+		report, err := c.Apply(t.Context(), p, confirmed(p), time.Now())
+		require.NoError(t, err, report)
+		require.True(t, report.Flat())
+		calls := v.Calls()
+		for i, call := range calls {
+			var limited *andontest.RateLimitError
+			if errors.As(call.Err, &limited) && i+1 < len(calls) {
+				require.False(t, calls[i+1].At.Before(call.At.Add(limited.Wait)))
+			}
+		}
+	})
+}
+
+func TestLaw10_CloseAllClosesNothingUnrecorded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := perp("sim")
+		rec := &recorder{}
+		d := newDesk(t, safety.Config{Recorder: rec}, v)
+		rec.set(errWire, false)
+		report, err := d.closeAll()
+		require.ErrorContains(t, err, "the decision cannot be recorded")
+		require.Equal(t, safety.Halted, d.sw.State(), "stopping does not wait for the record")
+		require.Equal(t, []string{"cancel bid-sim"}, submitted(v), "nor does cancelling entries")
+		require.Equal(t, "stop-sim", v.Truth().Orders[0].ClientID)
+		require.Contains(t, report.String(), "NOT FLAT")
+		rec.set(nil, false)
+		_, err = d.closeAll()
+		require.NoError(t, err)
+		require.Contains(t, strings.Join(rec.recorded(), "\n"), "close-all by plan")
+	})
+}
+
+func TestCloseAllStopsWhenSomebodyResumes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := perp("sim")
+		d := newDesk(t, safety.Config{}, v)
+		v.Inject(andontest.TimeoutLost, 40) // keeps it busy
+		c, p := d.plan()
+		go func() {
+			time.Sleep(3 * time.Second)
+			_ = d.sw.Resume(context.Background(), "bob", "wrong button", d.sw.Status().Holds)
+		}()
+		report, err := c.Apply(t.Context(), p, confirmed(p), time.Now())
+		require.ErrorIs(t, err, safety.ErrLeftOpen)
+		require.Contains(t, report.String(), "not halted any more")
+	})
+}
+
+func TestCloserConfigNamesEveryProblem(t *testing.T) {
+	_, err := safety.NewCloser(safety.CloserConfig{})
+	require.EqualError(t, err, "close-all: Switch is missing\nVenues is empty: there is nothing to close")
+	_, err = safety.NewCloser(safety.CloserConfig{
+		Venues:      map[string]safety.CloseVenue{"": {}, "v": {Instruments: map[string]safety.Instrument{"BTC": {Lot: dec("-1"), MinNotional: dec("-2")}}}},
+		VenueBudget: -1, CallWithin: -1, RetryEvery: -1, MaxPlanAge: -1, Confirm: -1,
+	})
+	for _, says := range []string{"Switch is missing", "Venues has an entry without a name", `Venues["v"].Venue is missing`, `Instruments["BTC"].Lot -1`,
+		`Instruments["BTC"].MinNotional -2`, "VenueBudget -1ns", "CallWithin -1ns", "RetryEvery -1ns", "MaxPlanAge -1ns", "Confirm -1"} {
+		require.ErrorContains(t, err, says)
+	}
+}
