@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/andon-go/andon"
@@ -42,11 +44,12 @@ type closing struct {
 	by      string
 	may     bool // the decision is recorded, so positions may be closed
 	legs    []*closingLeg
-	own     map[string]*closingLeg // by the client ids of their exits
-	orders  []*closingOrder        // every order that was seen live
-	bare    *closingLeg            // whose stops are away
+	own     map[string]bool // what the client ids of our exits begin with
+	orders  []*closingOrder // every order that was seen live
+	bare    *closingLeg     // whose stops are away
 	last    FlatReport
 	read    bool // last is of some reading
+	resting bool // the last reading shows an exit of ours as live
 	trouble error
 	report  CloseVenueReport
 }
@@ -62,10 +65,12 @@ type closingLeg struct {
 	absent   int // readings in a row without it
 	waited   int // readings for which an entry on it would not go
 
-	try      int  // the number of the next exit
-	free     bool // the venue knows no order by that exit's id
-	rested   int  // readings for which the exit was live
-	failures int  // in a row
+	exits    string // what the client ids of its exits begin with
+	guard    string // and those of orders that protect it again
+	try      int    // the number of the next exit
+	free     bool   // the venue knows no order by that exit's id
+	rested   int    // readings for which the exit was live
+	failures int    // in a row
 	closed   andon.Decimal
 	ids      []string
 	why      string
@@ -89,15 +94,14 @@ func newClosing(c *Closer, planID string, plan ClosePlanVenue, by string, may bo
 	v := c.cfg.Venues[plan.Venue]
 	r := &closing{
 		c: c, sw: c.cfg.Switch, name: plan.Venue, plan: plan, planID: planID, by: by, may: may,
-		venue: &pacedVenue{venue: v.Venue, within: c.cfg.CallWithin}, own: map[string]*closingLeg{},
+		venue: &pacedVenue{venue: v.Venue, within: c.cfg.CallWithin}, own: map[string]bool{},
 		report: CloseVenueReport{Venue: plan.Venue},
 	}
 	for _, p := range plan.Legs {
 		l := &closingLeg{CloseLeg: p, name: p.key(plan.Venue), in: v.Instruments[p.Symbol], planned: true, quantity: p.Quantity, mark: p.Mark}
+		l.exits, l.guard = r.prefix("close", l), r.prefix("guard", l)
 		r.legs = append(r.legs, l)
-		for try := range closeTries {
-			r.own[r.closeID(l, try)] = l
-		}
+		r.own[l.exits] = true
 	}
 	for _, o := range plan.Orders {
 		r.orders = append(r.orders, &closingOrder{Order: o})
@@ -105,14 +109,18 @@ func newClosing(c *Closer, planID string, plan ClosePlanVenue, by string, may bo
 	return r
 }
 
-// closeID is the id of an exit. It follows from the plan, the leg and how many exits were
-// there before, so that a process that starts again finds what another has sent.
-func (r *closing) closeID(l *closingLeg, try int) string { return r.id("close", l, try) }
-
-func (r *closing) id(what string, l *closingLeg, n int) string {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s %q %q %q %v %d", what, r.planID, l.name.Venue, l.name.Symbol, l.name.Leg, n))
-	return "andon-" + hex.EncodeToString(sum[:12])
+// prefix is what the client ids of a leg's orders begin with; their number follows. It is
+// made from the plan and the leg, so that a process that starts again finds what another
+// has sent.
+func (r *closing) prefix(what string, l *closingLeg) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %q %q %q %v", what, r.planID, l.name.Venue, l.name.Symbol, l.name.Leg))
+	return "andon-" + hex.EncodeToString(sum[:12]) + "-"
 }
+
+func numbered(prefix string, n int) string { return prefix + strconv.Itoa(n) }
+
+// isExit says whether a client id is of an exit of this plan.
+func (r *closing) isExit(id string) bool { return r.own[id[:strings.LastIndexByte(id, '-')+1]] }
 
 // run works until the venue is done, or its budget is spent.
 func (r *closing) run(ctx context.Context) CloseVenueReport {
@@ -175,7 +183,7 @@ func (r *closing) round(ctx context.Context) (busy, hurry bool) {
 		busy = true
 	}
 	r.update(flat)
-	busy = r.verifyGone(ctx) || busy
+	busy = r.verifyGone(ctx) || r.resting || busy
 	busy = r.cancelFirst(ctx) || busy
 	if r.may {
 		for _, l := range r.legs {
@@ -183,6 +191,9 @@ func (r *closing) round(ctx context.Context) (busy, hurry bool) {
 		}
 	}
 	busy = r.cancelLast(ctx) || busy
+	for _, l := range r.legs {
+		busy = busy || l.absent > 0 && !r.finished(l) // it may be there, and this list wrong
+	}
 	return busy, r.bare != nil && len(r.bare.stops) > 0 && r.bare.failures == 0
 }
 
@@ -207,9 +218,11 @@ func (r *closing) update(flat FlatReport) {
 	for _, o := range r.orders {
 		o.listed = false
 	}
+	r.resting = false
 	for _, o := range flat.Orders {
-		if r.own[o.ClientID] != nil {
-			continue // an exit of ours
+		if r.isExit(o.ClientID) {
+			r.resting = true
+			continue
 		}
 		i := slices.IndexFunc(r.orders, func(k *closingOrder) bool {
 			return o.ClientID != "" && k.ClientID == o.ClientID || o.VenueID != "" && k.VenueID == o.VenueID
@@ -414,7 +427,7 @@ func (r *closing) entriesOn(l *closingLeg) bool {
 func (r *closing) probe(ctx context.Context, l *closingLeg) bool {
 	settled := false
 	for !l.free && l.try < closeTries {
-		id := r.closeID(l, l.try)
+		id := numbered(l.exits, l.try)
 		found, err := r.venue.Lookup(ctx, l.Symbol, id)
 		switch {
 		case errors.Is(err, andon.ErrOrderNotFound):
@@ -498,7 +511,7 @@ func (r *closing) available(ctx context.Context, l *closingLeg, want andon.Decim
 // send sends one exit.
 func (r *closing) send(ctx context.Context, l *closingLeg, size andon.Decimal) {
 	o := andon.Order{
-		ClientID: r.closeID(l, l.try), Venue: r.name, Symbol: l.Symbol, Leg: l.Leg, Kind: andon.Market,
+		ClientID: numbered(l.exits, l.try), Venue: r.name, Symbol: l.Symbol, Leg: l.Leg, Kind: andon.Market,
 		Side: andon.Position{Quantity: l.quantity}.ExitSide(), Quantity: size, ReduceOnly: l.in.Base == "",
 	}
 	got, err := r.sw.SubmitClose(ctx, r.venue, o, r.by)
@@ -560,7 +573,7 @@ func (r *closing) protectAgain(ctx context.Context, l *closingLeg) {
 // guard places one stop under the next free id.
 func (r *closing) guard(ctx context.Context, l *closingLeg, o andon.Order) error {
 	for range closeTries {
-		o.ClientID = r.id("guard", l, l.guards)
+		o.ClientID = numbered(l.guard, l.guards)
 		found, err := r.venue.Lookup(ctx, o.Symbol, o.ClientID)
 		switch {
 		case errors.Is(err, andon.ErrOrderNotFound):
