@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/andon-go/andon/notify"
 	"github.com/andon-go/andon/notify/webhook"
 )
 
