@@ -12,7 +12,7 @@ import (
 // TestLaw9_WhatIsNotAskedIsNotGone applies a plan that closes out a position through a
 // Reconciler that does not ask for positions at all.
 func TestLaw9_WhatIsNotAskedIsNotGone(t *testing.T) {
-	d := newDesk(t, reconcile.Records{Positions: []andon.Position{position("A", "1", "2")}}, account{window: window})
+	d := newDesk(t, reconcile.Records{Positions: []andon.Position{position("A", "1", "2")}}, &account{window: window})
 	p := d.plan(t)
 	require.Equal(t, reconcile.CloseOut, p.Repairs[0].Action)
 

@@ -190,7 +190,7 @@ func TestFileBook_AnUnwritableFolderIsAnErrorAndChangesNothing(t *testing.T) {
 
 func FuzzDecodePlan(f *testing.F) {
 	d := newDesk(f, reconcile.Records{Fills: []andon.Fill{fill("9", "p", andon.Buy, "1", "10", "0")}},
-		account{positions: []andon.Position{position("A", "1", "2")}, window: window})
+		&account{positions: []andon.Position{position("A", "1", "2")}, window: window})
 	var good bytes.Buffer
 	require.NoError(f, d.plan(f).WriteJSON(&good))
 	f.Add(good.Bytes())

@@ -26,7 +26,7 @@ func TestLaw5_AFailedQueryIsNeverAnEmptyAnswer(t *testing.T) {
 			Orders:    []andon.Order{{ClientID: "c", Venue: "v", Symbol: "A", Side: andon.Buy, Kind: andon.Market, Quantity: dec("1"), Status: andon.Live}},
 			Fills:     []andon.Fill{fill("1", "o", andon.Buy, "1", "2", "0")},
 		}}
-		d := newDesk(t, rapid.SampledFrom(books).Draw(t, "book"), account{window: window})
+		d := newDesk(t, rapid.SampledFrom(books).Draw(t, "book"), &account{window: window})
 		broken := rapid.IntRange(1, 15).Draw(t, "broken") // a bit a query
 		rows := rapid.Bool().Draw(t, "half an answer")
 		failing := map[reconcile.Subject]bool{}
@@ -69,7 +69,7 @@ func TestLaw5_ARowThatCannotBeRightSpoilsItsAnswer(t *testing.T) {
 	foreign.Venue = "elsewhere"
 	done := andon.Order{VenueID: "1", Venue: "v", Symbol: "A", Side: andon.Buy, Kind: andon.Market, Quantity: dec("1"), Status: andon.Filled}
 	sideless := reconcile.OrderReport{ID: "1", Venue: "v", Symbol: "A", Status: andon.Filled}
-	for name, venue := range map[string]account{
+	for name, venue := range map[string]*account{
 		"position of the wrong sign":    {positions: []andon.Position{bad}},
 		"position of another venue":     {positions: []andon.Position{foreign}},
 		"done order among live ones":    {orders: []andon.Order{done}},
@@ -91,13 +91,13 @@ func TestLaw5_ARowThatCannotBeRightSpoilsItsAnswer(t *testing.T) {
 func TestLaw5_FlatNeedsBothLists(t *testing.T) {
 	stop := andon.Order{VenueID: "1", Venue: "v", Symbol: "A", Side: andon.Sell, Kind: andon.StopMarket, Quantity: dec("1"), Trigger: dec("3"), Status: andon.Live}
 	for name, test := range map[string]struct {
-		venue account
+		venue *account
 		flat  bool
 	}{
-		"nothing at all":      {account{}, true},
-		"an explicit zero":    {account{positions: []andon.Position{position("A", "0", "0")}}, true},
-		"a position":          {account{positions: []andon.Position{position("A", "1", "0")}}, false},
-		"a conditional order": {account{orders: []andon.Order{stop}}, false},
+		"nothing at all":      {&account{}, true},
+		"an explicit zero":    {&account{positions: []andon.Position{position("A", "0", "0")}}, true},
+		"a position":          {&account{positions: []andon.Position{position("A", "1", "0")}}, false},
+		"a conditional order": {&account{orders: []andon.Order{stop}}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			report, err := newDesk(t, reconcile.Records{}, test.venue).Compare(t.Context(), asked)
@@ -129,7 +129,7 @@ func genDesk(t *rapid.T) *desk {
 	book = append(book, fill("x", "invented", andon.Buy, "1", "1", "0"))
 	return newDesk(t,
 		reconcile.Records{Positions: genPositions(t), Fills: book},
-		account{positions: genPositions(t), reports: reports, window: window})
+		&account{positions: genPositions(t), reports: reports, window: window})
 }
 
 func TestLaw9_APlanAppliedLeavesCleanAndASecondTimeChangesNothing(t *testing.T) {
@@ -169,7 +169,7 @@ func TestLaw9_ApplyRefusesMovedFacts(t *testing.T) {
 				Positions: []andon.Position{position("A", "1", "5"), position("GONE", "3", "5")},
 				Fills:     []andon.Fill{whole[0], invented},
 			},
-			account{
+			&account{
 				positions: []andon.Position{position("A", "2", "5"), position("B", "1", "7")},
 				orders: []andon.Order{{
 					VenueID: "77", Venue: "v", Symbol: "A", Side: andon.Sell, Kind: andon.StopMarket,
@@ -232,7 +232,7 @@ func TestLaw9_ApplyRefusesWhatCannotBeReadAgain(t *testing.T) {
 		"book":        func(d *desk) { d.book.fail = errDown },
 	} {
 		t.Run(name, func(t *testing.T) {
-			d := newDesk(t, reconcile.Records{}, account{positions: []andon.Position{position("A", "1", "2")}})
+			d := newDesk(t, reconcile.Records{}, &account{positions: []andon.Position{position("A", "1", "2")}})
 			p := d.plan(t)
 			fail(d)
 			_, err := d.apply(p)
@@ -244,7 +244,7 @@ func TestLaw9_ApplyRefusesWhatCannotBeReadAgain(t *testing.T) {
 }
 
 func TestLaw9_AnAlteredPlanIsRefused(t *testing.T) {
-	d := newDesk(t, reconcile.Records{}, account{positions: []andon.Position{position("A", "1", "2")}})
+	d := newDesk(t, reconcile.Records{}, &account{positions: []andon.Position{position("A", "1", "2")}})
 	for name, alter := range map[string]func(p *reconcile.Plan){
 		"amount":     func(p *reconcile.Plan) { p.Repairs[0].Edit.Positions.After[0].Quantity = dec("9") },
 		"fact":       func(p *reconcile.Plan) { p.Facts[0].Says = "none" },
@@ -262,7 +262,7 @@ func TestLaw9_AnAlteredPlanIsRefused(t *testing.T) {
 }
 
 func TestLaw10_ApplyWaitsForANamedPersonAndTheRecord(t *testing.T) {
-	d := newDesk(t, reconcile.Records{}, account{positions: []andon.Position{position("A", "1", "2")}})
+	d := newDesk(t, reconcile.Records{}, &account{positions: []andon.Position{position("A", "1", "2")}})
 	p := d.plan(t)
 
 	_, err := d.Apply(t.Context(), p, reconcile.Approval{By: " ", Note: "x", Commit: true}, noon)
@@ -293,7 +293,7 @@ func TestLaw10_ApplyWaitsForANamedPersonAndTheRecord(t *testing.T) {
 // TestLaw10_TheRecordComesBeforeTheChange looks at the book at the moment in which the
 // approval is recorded.
 func TestLaw10_TheRecordComesBeforeTheChange(t *testing.T) {
-	d := newDesk(t, reconcile.Records{}, account{positions: []andon.Position{position("A", "1", "2")}})
+	d := newDesk(t, reconcile.Records{}, &account{positions: []andon.Position{position("A", "1", "2")}})
 	p := d.plan(t)
 	witness := &witness{book: d.book}
 	r, err := reconcile.New(reconcile.Config{Venue: "v", Account: d.venue, Book: d.book, Recorder: witness, History: d.venue})

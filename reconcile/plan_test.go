@@ -66,7 +66,7 @@ func TestRepairOfFills(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			d := newDesk(t, reconcile.Records{Fills: test.book},
-				account{reports: []reconcile.OrderReport{reportOf(t, test.venue...)}, window: window})
+				&account{reports: []reconcile.OrderReport{reportOf(t, test.venue...)}, window: window})
 			p := d.plan(t)
 			require.Len(t, p.Repairs, 1)
 			require.Equal(t, test.action, p.Repairs[0].Action, p.Repairs[0].Why)
@@ -85,7 +85,7 @@ func TestRepairOfFills(t *testing.T) {
 
 func TestRepair_TheSameFillInsertedTwiceGetsTwoIDs(t *testing.T) {
 	f := fill("1", "o", andon.Buy, "1", "10", "0.1")
-	d := newDesk(t, reconcile.Records{}, account{reports: []reconcile.OrderReport{reportOf(t, f)}, window: window})
+	d := newDesk(t, reconcile.Records{}, &account{reports: []reconcile.OrderReport{reportOf(t, f)}, window: window})
 	_, err := d.apply(d.plan(t))
 	require.NoError(t, err)
 	first := d.book.records.Fills[0].ID
@@ -101,7 +101,7 @@ func TestRepair_TheSameFillInsertedTwiceGetsTwoIDs(t *testing.T) {
 func TestPlan_LeavesWhatOnlyALookUpOrASecondQueryCanTell(t *testing.T) {
 	lost := andon.Order{ClientID: "c", Venue: "v", Symbol: "A", Side: andon.Buy, Kind: andon.Market, Quantity: dec("1"), Status: andon.Live}
 	d := newDesk(t, reconcile.Records{Orders: []andon.Order{lost}},
-		account{positions: []andon.Position{position("A", "1", "2"), position("A", "2", "2")}})
+		&account{positions: []andon.Position{position("A", "1", "2"), position("A", "2", "2")}})
 	p := d.plan(t)
 	require.True(t, p.Empty())
 	require.Len(t, p.Left, 2)
@@ -116,7 +116,7 @@ func TestPlan_LeavesWhatOnlyALookUpOrASecondQueryCanTell(t *testing.T) {
 
 func TestPlan_KeepsTheEntryPriceThatTheVenueDoesNotGive(t *testing.T) {
 	d := newDesk(t, reconcile.Records{Positions: []andon.Position{position("A", "1", "5"), position("B", "-1", "5")}},
-		account{positions: []andon.Position{position("A", "2", "0"), position("B", "1", "0")}})
+		&account{positions: []andon.Position{position("A", "2", "0"), position("B", "1", "0")}})
 	_, err := d.apply(d.plan(t))
 	require.NoError(t, err)
 	d.requireClean(t)
@@ -127,7 +127,7 @@ func TestPlan_KeepsTheEntryPriceThatTheVenueDoesNotGive(t *testing.T) {
 
 func TestPlan_Table(t *testing.T) {
 	d := newDesk(t, reconcile.Records{Positions: []andon.Position{position("A\x1b[2J", "1", "5")}},
-		account{positions: []andon.Position{position("B", "-2", "7")}})
+		&account{positions: []andon.Position{position("B", "-2", "7")}})
 	report, err := d.Compare(t.Context(), asked)
 	require.NoError(t, err)
 	var out bytes.Buffer
@@ -159,7 +159,7 @@ func TestPlan_Table(t *testing.T) {
 }
 
 func TestDecodePlan_BadInput(t *testing.T) {
-	d := newDesk(t, reconcile.Records{}, account{positions: []andon.Position{position("A", "1", "2")}})
+	d := newDesk(t, reconcile.Records{}, &account{positions: []andon.Position{position("A", "1", "2")}})
 	var good bytes.Buffer
 	require.NoError(t, d.plan(t).WriteJSON(&good))
 	for name, test := range map[string]struct {

@@ -134,7 +134,7 @@ func TestRecorded_ThreeDamagedRowsAreFoundAndRepaired(t *testing.T) {
 			}
 			want[f.OrderID] = damage(rng, &damaged, i)
 		}
-		d := newDesk(t, reconcile.Records{Fills: damaged}, account{reports: reports, window: recordedWindow})
+		d := newDesk(t, reconcile.Records{Fills: damaged}, &account{reports: reports, window: recordedWindow})
 		report, err := d.Compare(t.Context(), asked)
 		require.NoError(t, err)
 		got := map[string]reconcile.Kind{}

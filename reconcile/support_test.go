@@ -2,7 +2,6 @@ package reconcile_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"path/filepath"
 	"sync"
@@ -52,24 +51,75 @@ func reportOf(t require.TestingT, fills ...andon.Fill) reconcile.OrderReport {
 // account is a venue that says what it was told to. Nobody may trade on it: it has no
 // way to.
 type account struct {
+	mu        sync.Mutex // for those who change it while Run reads it
+	hang      chan struct{}
+	deaf      bool // a query that hangs does not hear its context
 	positions []andon.Position
 	orders    []andon.Order
 	reports   []reconcile.OrderReport
 	window    reconcile.Window
 
-	failPositions, failOrders, failReports error
-	reads                                  int
+	balances []andon.Balance
+
+	failPositions, failOrders, failReports, failBalances error
+	reads                                                int
 }
 
-func (a *account) Positions(context.Context) ([]andon.Position, error) {
+func (a *account) Positions(ctx context.Context) ([]andon.Position, error) {
+	a.mu.Lock()
+	hang, deaf := a.hang, a.deaf
+	a.mu.Unlock()
+	if hang != nil {
+		ended := ctx.Done()
+		if deaf {
+			ended = nil
+		}
+		select {
+		case <-hang:
+		case <-ended:
+			return nil, ctx.Err()
+		}
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
 	a.reads++
 	return a.positions, a.failPositions
+}
+
+func (a *account) set(p ...andon.Position) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.positions = p
+}
+
+func (a *account) setFailure(err error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.failPositions = err
+}
+
+// setHang keeps queries from answering until hang is closed.
+func (a *account) setHang(hang chan struct{}, deaf bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.hang, a.deaf = hang, deaf
+}
+
+// speak lets everything answer again.
+func (a *account) speak() {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.failPositions = nil
+	if a.hang != nil {
+		close(a.hang)
+		a.hang = nil
+	}
 }
 
 func (a *account) Orders(context.Context) ([]andon.Order, error) { return a.orders, a.failOrders }
 
 func (a *account) Balances(context.Context) ([]andon.Balance, error) {
-	return nil, errors.New("not asked for here")
+	return a.balances, a.failBalances
 }
 
 func (a *account) Reports(context.Context) ([]reconcile.OrderReport, reconcile.Window, error) {
@@ -138,8 +188,8 @@ type desk struct {
 	log   *timeline
 }
 
-func newDesk(t require.TestingT, book reconcile.Records, venue account) *desk {
-	d := &desk{venue: &venue, book: &memoryBook{records: book}, log: &timeline{}}
+func newDesk(t require.TestingT, book reconcile.Records, venue *account) *desk {
+	d := &desk{venue: venue, book: &memoryBook{records: book}, log: &timeline{}}
 	r, err := reconcile.New(reconcile.Config{
 		Venue: "v", Account: d.venue, History: d.venue, Book: d.book, Recorder: d.log,
 	})

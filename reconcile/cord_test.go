@@ -1,0 +1,75 @@
+package reconcile_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+
+	"github.com/andon-go/andon/safety"
+)
+
+// rope is a Cord that remembers what holds it, as a switch does.
+type rope struct {
+	mu      sync.Mutex
+	reduce  []string // reasons of the Reducing holds in force
+	halt    []string // reasons of the halts in force
+	relaxed int
+	fail    error
+}
+
+func (r *rope) Reduce(_, reason string) error { return r.place(&r.reduce, reason) }
+func (r *rope) Engage(_, reason string) error { return r.place(&r.halt, reason) }
+
+func (r *rope) place(holds *[]string, reason string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.fail != nil {
+		return r.fail
+	}
+	if !slices.Contains(*holds, reason) {
+		*holds = append(*holds, reason)
+	}
+	return nil
+}
+
+func (r *rope) Relax(_ context.Context, _, reason, _ string) error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.fail != nil {
+		return r.fail
+	}
+	r.reduce = slices.DeleteFunc(r.reduce, func(h string) bool { return h == reason })
+	r.relaxed++
+	return nil
+}
+
+// state is "active", "reducing" or "halted", as a switch would say.
+func (r *rope) state() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case len(r.halt) > 0:
+		return "halted"
+	case len(r.reduce) > 0:
+		return "reducing"
+	}
+	return "active"
+}
+
+// switchCord makes a Cord of the safety switch: it adds the one method that names a hold
+// by its words.
+type switchCord struct{ *safety.Switch }
+
+func (c switchCord) Relax(ctx context.Context, by, reason, note string) error {
+	var errs []error
+	for _, h := range c.Status().Holds {
+		if h.State == safety.Reducing && h.By == by && h.Reason == reason && !h.Passing {
+			errs = append(errs, c.Lift(ctx, by, note, h))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (r *rope) String() string { return fmt.Sprintf("reduce %q, halt %q", r.reduce, r.halt) }
