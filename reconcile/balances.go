@@ -40,8 +40,12 @@ func (j *judge) balance(c *Comparison, key Key, book, venue *table[andon.Balance
 		c.OnVenue++
 	}
 	report := func(kind Kind) {
+		inBook, onVenue := balanceText(b), balanceText(v)
+		if kind == Duplicate {
+			inBook, onVenue = rowsSay(book.all(id), balanceSays), rowsSay(venue.all(id), balanceSays)
+		}
 		c.file(Discrepancy{
-			Kind: kind, Key: key, InBook: balanceRows(book.all(id)), OnVenue: balanceRows(venue.all(id)),
+			Kind: kind, Key: key, InBook: inBook, OnVenue: onVenue,
 			Book: Evidence{Balances: book.all(id)}, Venue: Evidence{Balances: venue.all(id)},
 		}, young)
 	}
@@ -89,7 +93,12 @@ func balanceSays(b andon.Balance) string {
 	return fmt.Sprintf("%v, of which %v reserved", b.Total, b.Reserved)
 }
 
-func balanceRows(bs []andon.Balance) string { return rowsSay(bs, balanceSays) }
+func balanceText(b *andon.Balance) string {
+	if b == nil {
+		return "none"
+	}
+	return balanceSays(*b)
+}
 
 // checkBalance is what a venue's balance cannot be.
 func checkBalance(b andon.Balance) error {

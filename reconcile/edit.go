@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/andon-go/andon"
 )
@@ -81,7 +82,12 @@ func replace[T any](all []T, key Key, rows *Rows[T], of func(T) Key, says func(T
 		}
 	}
 	if !sameRows(have, rows.Before) {
-		return nil, &MovedError{BookSide, key, rowsSay(rows.Before, says), rowsSay(have, says)}
+		was, now := rowsSay(rows.Before, says), rowsSay(have, says)
+		if was == now { // what differs is not in the words: a time, or how often a row is there
+			was, now = rowsSay(rowTexts(rows.Before), strings.Clone), rowsSay(rowTexts(have), strings.Clone)
+			was, now = fmt.Sprintf("%d rows, %s", len(rows.Before), was), fmt.Sprintf("%d rows, %s", len(have), now)
+		}
+		return nil, &MovedError{BookSide, key, was, now}
 	}
 	return append(kept, rows.After...), nil
 }

@@ -2,6 +2,9 @@ package reconcile
 
 import (
 	"fmt"
+	"slices"
+	"strings"
+	"time"
 
 	"github.com/andon-go/andon"
 )
@@ -64,7 +67,7 @@ func (j *judge) position(c *Comparison, book, venue *table[andon.Position], id u
 	case j.StaleAfter > 0 && venue.row(id) != nil && j.stale(venue.row(id).At):
 		at := "without a time"
 		if v := venue.row(id); !v.At.IsZero() {
-			at = j.Now.Sub(v.At).String() + " old"
+			at = "as of " + v.At.UTC().Format(time.RFC3339)
 		}
 		report(Stale, positionRows(book.all(id)), positionRows(venue.all(id))+", "+at)
 	case b == nil && v == nil:
@@ -138,14 +141,16 @@ func positionSays(p andon.Position) string {
 
 func positionRows(ps []andon.Position) string { return rowsSay(ps, positionSays) }
 
+// rowsSay is what rows say together; a repeat says nothing new.
 func rowsSay[T any](rows []T, says func(T) string) string {
-	text := "none"
-	for i, r := range rows {
-		if i == 0 {
-			text = says(r)
-			continue
+	var texts []string
+	for _, r := range rows {
+		if text := says(r); !slices.Contains(texts, text) {
+			texts = append(texts, text)
 		}
-		text += " and " + says(r)
 	}
-	return text
+	if len(texts) == 0 {
+		return "none"
+	}
+	return strings.Join(texts, " and ")
 }
