@@ -4,6 +4,7 @@ import (
 	"context"
 	"runtime"
 	"slices"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -64,6 +65,7 @@ type broken struct {
 	Memory
 	twice, blind, stale, reuse, short, deaf, mute, endless, torn bool
 
+	mu    sync.Mutex
 	old   []fleet.Record
 	reads int
 }
@@ -73,6 +75,8 @@ func (b *broken) Read(ctx context.Context) ([]fleet.Record, error) {
 		ctx = context.WithoutCancel(ctx)
 	}
 	rs, err := b.Memory.Read(ctx)
+	b.mu.Lock()
+	defer b.mu.Unlock()
 	switch b.reads++; {
 	case b.stale && b.reads%2 == 0:
 		return b.old, nil
