@@ -66,7 +66,7 @@ var heavy = []string{
 }
 
 // support are our packages that only tests may import.
-var support = []string{"internal/crashtest", "internal/needs", "internal/pgtest", "internal/mutants"}
+var support = []string{"internal/crashtest", "internal/needs", "internal/pgtest", "internal/mutants", "internal/fleetdrill"}
 
 // testOnly are the modules that only tests may import.
 var testOnly = []string{"github.com/stretchr/testify", "pgregory.net/rapid", "go.uber.org/goleak"}

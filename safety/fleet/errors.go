@@ -2,7 +2,6 @@ package fleet
 
 import (
 	"errors"
-	"fmt"
 	"strings"
 
 	"github.com/andon-go/andon/safety"
@@ -57,14 +56,14 @@ type ResumeError struct {
 
 // Error says why, and names the holds.
 func (e *ResumeError) Error() string {
-	s := "resume of the fleet refused: " + e.Why
+	parts := []string{"resume of the fleet refused: " + e.Why}
 	if e.Err != nil {
-		s += ": " + e.Err.Error()
+		parts = append(parts, e.Err.Error())
 	}
-	for i, h := range e.Holds {
-		s += fmt.Sprintf("%s%v", []string{": ", "; "}[min(i, 1)], h)
+	for _, h := range e.Holds {
+		parts = append(parts, h.String())
 	}
-	return s
+	return strings.Join(parts, ": ")
 }
 
 // Is reports whether target is safety.ErrResumeRefused.
