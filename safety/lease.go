@@ -110,9 +110,15 @@ func (s *Switch) Condition(by string, state TradingState, reason string) error {
 	if strings.TrimSpace(by) == "" || by == byState || by == byWatch || by == byClose || strings.HasPrefix(by, byFlag) {
 		return fmt.Errorf("safety: a condition of %q: want the name of a component of the caller's own", by)
 	}
-	reason = bounded(reason)
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.condition(by, state, reason)
+	return nil
+}
+
+// condition is Condition for any component. Called with mu held.
+func (s *Switch) condition(by string, state TradingState, reason string) {
+	reason = bounded(reason)
 	mine := func(h Hold) bool { return h.Passing && h.By == by }
 	if state == Active {
 		if slices.ContainsFunc(s.holds, mine) {
@@ -120,14 +126,13 @@ func (s *Switch) Condition(by string, state TradingState, reason string) error {
 			s.note(slog.LevelWarn, "safety: condition over", "by", by, "reason", reason)
 		}
 		s.dropAllBut(by, Hold{})
-		return nil
+		return
 	}
 	want := Hold{State: state, By: by, Reason: reason, Passing: true}
 	if !slices.ContainsFunc(s.holds, want.same) {
 		s.record(record{time.Now(), by, "condition: " + state.String(), reason})
 	}
 	s.dropAllBut(by, s.place(want)) // after it, so that the gate is never open in between
-	return nil
 }
 
 // dropAllBut takes the passing holds of a component away, all but one. Called with mu

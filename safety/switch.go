@@ -346,16 +346,3 @@ func (s *Switch) changed() {
 	}
 	s.write.Store(w)
 }
-
-// placeNow and dropNow are place and drop for a caller that does not hold mu.
-func (s *Switch) placeNow(h Hold) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.place(h)
-}
-
-func (s *Switch) dropNow(by string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.drop(by, "")
-}

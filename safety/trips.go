@@ -75,7 +75,7 @@ func OpenTrips(sw *Switch, cfg TripConfig) (*Trips, error) {
 		}
 		t.clock = newTripClock(sw.windows)
 		t.machine = newTripMachine(cfg, sw.windows, t.clock.now())
-		sw.place(tripsNotRunning)
+		sw.condition(byTrips, Halted, tripsNotRunning)
 		if sw.windows == nil {
 			sw.place(Hold{State: Halted, By: byTrips, Reason: "there is no record of what the trips have counted: they are new to this bot, or its state was lost; losses, streaks and failures count from nothing on now"})
 		}
@@ -89,7 +89,7 @@ func OpenTrips(sw *Switch, cfg TripConfig) (*Trips, error) {
 	return t, t.feed(func(*tripMachine, tripNow) error { return nil })
 }
 
-var tripsNotRunning = Hold{State: Halted, By: byTrips, Reason: "Run of the trips is not running, so nobody notices silence", Passing: true}
+const tripsNotRunning = "Run of the trips is not running, so nobody notices silence"
 
 // Run notices silence until ctx ends. Trading can be active only while it runs. It
 // returns nil once ctx ends, and ErrRunning at once where it runs already.
@@ -105,12 +105,16 @@ func (t *Trips) Run(ctx context.Context) error {
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		t.running = false
-		t.sw.placeNow(tripsNotRunning)
+		t.sw.mu.Lock()
+		defer t.sw.mu.Unlock()
+		t.sw.condition(byTrips, Halted, tripsNotRunning)
 	}()
 	tick := time.NewTicker(t.cfg.Tick)
 	defer tick.Stop()
 	t.look()
-	t.sw.dropNow(byTrips)
+	if err := t.sw.Condition(byTrips, Active, "Run of the trips is running"); err != nil {
+		return fmt.Errorf("trips: %w", err)
+	}
 	for {
 		select {
 		case <-ctx.Done():
@@ -174,14 +178,13 @@ func (t *Trips) act() {
 	for _, by := range slices.Sorted(maps.Keys(t.machine.present)) {
 		c := t.machine.present[by]
 		if t.shown[by] != c.reason {
-			sw.place(Hold{State: t.cfg.state(c.trip), By: by, Reason: c.reason, Passing: true})
-			sw.drop(by, bounded(c.reason)) // after it, so that the gate is never open in between
+			sw.condition(by, t.cfg.state(c.trip), c.reason)
 			t.shown[by] = c.reason
 		}
 	}
-	for by := range t.shown {
+	for _, by := range slices.Sorted(maps.Keys(t.shown)) {
 		if _, ok := t.machine.present[by]; !ok {
-			sw.drop(by, "")
+			sw.condition(by, Active, t.shown[by])
 			delete(t.shown, by)
 		}
 	}
