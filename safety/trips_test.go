@@ -156,8 +156,12 @@ func TestLaw3_TripsThatAreNotOpenedAreKept(t *testing.T) {
 
 func TestLaw3_NoTimerLiftsATrip(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		sw := active(t, inMemory())
-		trips := openTrips(t, sw, onlyMoney())
+		cfg := inMemory()
+		cfg.FlagPoll, cfg.ProbeEvery = time.Hour, time.Hour
+		sw := active(t, cfg)
+		money := onlyMoney()
+		money.Tick = time.Hour
+		trips := openTrips(t, sw, money)
 		require.NoError(t, trips.Equity(dec("1000")))
 		resume(t, sw)
 		require.NoError(t, trips.Trade(trade("a", "-50")))
@@ -242,13 +246,12 @@ func TestComplaintTrading6_APanicInTheKillPathLeavesTheGateShut(t *testing.T) {
 		cfg.BeforeResume = func(context.Context) error { panic("check") }
 		panics := 0
 		var mu sync.Mutex
-		store.failWith(func() error {
+		store.during(func() {
 			mu.Lock()
 			defer mu.Unlock()
 			if panics++; panics <= 3 {
 				panic("disk")
 			}
-			return nil
 		})
 		cfg.NoFlags = true
 		sw = open(t, cfg)
