@@ -4,9 +4,11 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"testing"
 	"time"
 
+	"github.com/andon-go/andon"
 	"github.com/stretchr/testify/require"
 )
 
@@ -19,6 +21,15 @@ func FuzzDecodeState(f *testing.F) {
 		Holds: []Hold{{ID: 3, State: Reducing, By: "drawdown", Reason: "5 %\nsha256 ", At: at, Write: true}}})
 	require.NoError(f, err)
 	f.Add(whole, false)
+	m := newTripMachine(TripConfig{NoSymbols: true}.withDefaults(), nil, tripNow{at, at})
+	m.equity(tripNow{at, at}, andon.MustDecimal("100"))
+	require.NoError(f, m.trade(tripNow{at, at}, Trade{ID: "a", Profit: andon.MustDecimal("-6"), At: at}))
+	require.NoError(f, m.order(tripNow{at, at}, Refused, time.Second))
+	require.NoError(f, m.venueError(tripNow{at, at}, "sim", errors.New("503")))
+	trips, err := encodeState(State{Name: "bot", Resumed: Resumption{"alice", "fine", at}, Trips: m.snapshot(tripClock{last: at})})
+	require.NoError(f, err)
+	f.Add(trips, false)
+	f.Add(append(bytes.Split(trips, []byte("\nsha256 "))[0], '\n'), true)
 	body, _, _ := bytes.Cut(whole, []byte("\nsha256 "))
 	f.Add(append(body, '\n'), true)
 	f.Add([]byte(`{"version":1,"name":"x","holds":[{"id":1,"state":"active"}]}`+"\n"), true)
@@ -41,6 +52,12 @@ func FuzzDecodeState(f *testing.F) {
 		require.NoError(t, st.validate())
 		again, err := encodeState(st)
 		require.NoError(t, err, "a state that was read can be saved")
+		if st.Trips != nil { // and trips can go on from it
+			m := newTripMachine(TripConfig{NoSymbols: true}.withDefaults(), st.Trips, tripNow{st.Trips.Clock, at})
+			m.tick(tripNow{st.Trips.Clock, at})
+			m.equity(tripNow{st.Trips.Clock, at}, andon.MustDecimal("1"))
+			require.NoError(t, m.order(tripNow{st.Trips.Clock, at}, Accepted, 0))
+		}
 		back, err := decodeState(again)
 		require.NoError(t, err)
 		once, err := encodeState(back)

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/andon-go/andon"
 	"github.com/andon-go/andon/safety"
 )
 
@@ -98,6 +99,13 @@ func sample(seq uint64, holds int) safety.State {
 	st := safety.State{
 		Name: "bot “one”", Seq: seq, LastHold: uint64(holds) + 7, SavedAt: at, Holds: []safety.Hold{},
 		Resumed: safety.Resumption{By: "alice", Note: "looked\nat everything", At: at},
+		Trips: &safety.TripState{
+			Clock: at, Boot: "b", Uptime: time.Hour, Day: "2026-11-24", Opening: andon.NewDecimal(1, 0), Net: andon.NewDecimal(-int64(seq), 2),
+			Equity: andon.NewDecimal(99, 2), Peak: andon.NewDecimal(2, 0), Highs: []safety.TripHigh{{At: at, Equity: andon.NewDecimal(1, 0)}},
+			Streak: 1, Orders: []safety.TripCount{{At: at, Hits: 1, Events: 2}}, Venues: map[string][]safety.TripCount{"kraken": {{At: at, Hits: 1, Events: 1}}},
+			Viewed: []string{"kraken"}, Legs: []andon.Position{{Venue: "kraken", Symbol: "BTC", Quantity: andon.NewDecimal(-5, 1)}},
+			Seen: make([]byte, 32), Forgotten: at, Fired: map[safety.Trip]safety.TripFired{safety.TripDrawdown: {At: at, Times: 3}},
+		},
 	}
 	for i := range holds {
 		st.Holds = append(st.Holds, safety.Hold{
