@@ -4,10 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"slices"
 	"sync"
 	"time"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // Config is what a Courier needs. Only Channels has no default.
@@ -36,6 +41,25 @@ type Config struct {
 	// Budget bounds one delivery to one contact over all its channels. A wait that
 	// would end after it is not begun. Defaults to 5 min.
 	Budget time.Duration
+
+	// Limits is how fast one address on a channel is written to, by channel. What is
+	// not given, or zero, has the defaults of Limit.
+	Limits map[string]Limit
+
+	// Storm is when the pages to one contact are gathered into one.
+	Storm Storm
+
+	// Secrets are exact values that no message and no error may carry, beside what
+	// Redact finds. At least 4 bytes each.
+	Secrets []Secret
+
+	// Log gets each delivery at Debug, a channel that fails at Warn and a message that no channel took
+	// at Error, each with the incident's number. Defaults to slog.Default().
+	Log *slog.Logger
+
+	// Tracer and Meter provide spans and metrics. Default to otel's global providers.
+	Tracer trace.TracerProvider
+	Meter  metric.MeterProvider
 }
 
 // withDefaults returns the config with each unset field at its default.
@@ -46,6 +70,22 @@ func (c Config) withDefaults() Config {
 	setDefault(&c.FirstWait, 500*time.Millisecond)
 	setDefault(&c.MaxWait, 30*time.Second)
 	setDefault(&c.Budget, 5*time.Minute)
+	setDefault(&c.Log, slog.Default())
+	if c.Tracer == nil {
+		c.Tracer = otel.GetTracerProvider()
+	}
+	if c.Meter == nil {
+		c.Meter = otel.GetMeterProvider()
+	}
+	c.Storm = c.Storm.withDefaults()
+	limits := map[string]Limit{}
+	for name := range c.Channels {
+		limits[name] = c.Limits[name].withDefaults()
+	}
+	for name, l := range c.Limits {
+		limits[name] = l.withDefaults()
+	}
+	c.Limits = limits
 	return c
 }
 
@@ -81,13 +121,29 @@ func (c Config) validate() error {
 	if c.MaxWait < c.FirstWait {
 		problems = append(problems, fmt.Errorf("MaxWait: is %v, want at least FirstWait, %v", c.MaxWait, c.FirstWait))
 	}
+	for _, name := range slices.Sorted(maps.Keys(c.Limits)) {
+		if c.Channels[name] == nil {
+			problems = append(problems, fmt.Errorf("Limits[%q]: there is no such channel", name))
+		}
+		problems = append(problems, c.Limits[name].validate(fmt.Sprintf("Limits[%q]", name))...)
+	}
+	for i, s := range c.Secrets {
+		if len(s) < 4 {
+			problems = append(problems, fmt.Errorf("Secrets[%d]: has %d bytes, want at least 4: it would blot out ordinary words", i, len(s)))
+		}
+	}
+	problems = append(problems, c.Storm.validate()...)
 	return errors.Join(problems...)
 }
 
-// Courier delivers messages to contacts. It keeps nothing: what must survive the
-// process is the caller's record of intents and receipts. Safe for concurrent use.
+// Courier delivers messages to contacts. It remembers how fast it may go, and what it
+// has sent within the last minute; what must survive the process is the caller's
+// record of intents and receipts. Safe for concurrent use.
 type Courier struct {
-	cfg Config
+	cfg       Config
+	targets   targets
+	gatherer  gatherer
+	telemetry telemetry
 }
 
 // NewCourier returns a Courier, or an error that names every field that is wrong.
@@ -98,7 +154,13 @@ func NewCourier(cfg Config) (*Courier, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	return &Courier{cfg: cfg}, nil
+	telemetry, err := newTelemetry(cfg)
+	if err != nil {
+		return nil, err
+	}
+	c := &Courier{cfg: cfg, telemetry: telemetry, targets: targets{limit: func(channel string) Limit { return cfg.Limits[channel].withDefaults() }}}
+	c.gatherer = gatherer{storm: cfg.Storm, deliver: c.deliver, grouped: telemetry.grouped}
+	return c, nil
 }
 
 // Channels returns the names of the channels, sorted: what Policy.Validate takes.
@@ -106,7 +168,8 @@ func (c *Courier) Channels() []string { return slices.Sorted(maps.Keys(c.cfg.Cha
 
 // Broadcast delivers the message to all contacts at the same time and returns a
 // receipt for each, in their order, once the last one is settled. No contact waits
-// for another. It takes at most Config.Budget and one Config.Timeout.
+// for another. It takes at most Config.Budget and one Config.Timeout, and in a storm
+// Storm.Every more.
 func (c *Courier) Broadcast(ctx context.Context, to []Contact, m Message) []Receipt {
 	receipts := make([]Receipt, len(to))
 	var wg sync.WaitGroup
@@ -123,10 +186,25 @@ func (c *Courier) Broadcast(ctx context.Context, to []Contact, m Message) []Rece
 // Config.Patience, and the earlier ones go on trying beside it. So a contact may
 // get the same message twice, under the same key, and never less than once for a
 // channel that works.
+//
+// A page in a storm may wait to go out with others, as Storm says; what the
+// receiver is known to want, a pause or a slower pace, is kept to beforehand.
+// Secrets in the text are replaced.
 func (c *Courier) Deliver(ctx context.Context, to Contact, m Message) Receipt {
+	if m.Kind.pages() {
+		return c.gatherer.send(ctx, to, m)
+	}
+	return c.deliver(ctx, to, m)
+}
+
+// deliver is Deliver without looking at storms.
+func (c *Courier) deliver(ctx context.Context, to Contact, m Message) (receipt Receipt) {
+	m.Text = c.cfg.redact(m.Text)
+	ctx, end := c.telemetry.delivery(ctx, to, m)
+	defer func() { end(receipt) }()
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.Budget)
 	defer cancel() // once one channel has taken it, the others stop
-	receipt := Receipt{Contact: to.Name, Key: m.Key}
+	receipt = Receipt{Contact: to.Name, Key: m.Key}
 	d := delivery{courier: c, message: m, routes: to.Addresses,
 		ended: make(chan Attempt, len(to.Addresses)), struck: make(chan int, len(to.Addresses))}
 	for a := range d.run(ctx) {

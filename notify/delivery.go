@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"sync"
 	"time"
 
 	"github.com/cenkalti/backoff/v4"
@@ -59,21 +60,35 @@ func (d *delivery) startNext(ctx context.Context, patience *time.Timer) {
 }
 
 // route tries one address until it accepts, refuses for good, or has had its
-// tries or its time. It calls struck once, after the first failure.
+// tries or its time. It calls struck after the first failure, or once it has to wait
+// because the receiver has asked for silence.
 func (c *Courier) route(ctx context.Context, to Address, m Message, struck func()) Attempt {
 	a := Attempt{Address: to}
 	m.To = to.To
+	struck = sync.OnceFunc(struck)
 	wait := c.newWait(ctx)
+	target := c.targets.get(to)
 	try := func() error {
+		// While the receiver wants silence the next channel takes over.
+		if err := target.wait(ctx, m.rank(), struck); err != nil {
+			struck()
+			wait.over = true
+			if a.Err == nil || retryAfter(err) > 0 { // else the receiver's own answer says more
+				a.Err = err
+			}
+			return a.Err
+		}
 		a.Tries++
-		a.Err = c.try(ctx, to.Channel, m)
-		if a.Err != nil && a.Tries == 1 {
+		a.Err = c.cfg.redactError(c.try(ctx, to.Channel, m))
+		if a.Err != nil {
 			struck()
 		}
 		if errors.Is(a.Err, ErrPermanent) {
 			return backoff.Permanent(a.Err)
 		}
-		wait.hint = retryAfter(a.Err)
+		if wait.hint = retryAfter(a.Err); wait.hint > 0 {
+			target.close(time.Now().Add(wait.hint)) // for every message that goes there
+		}
 		return a.Err
 	}
 	// Its error is a.Err, or the end of ctx while waiting: the last answer says more.
@@ -85,7 +100,9 @@ func (c *Courier) route(ctx context.Context, to Address, m Message, struck func(
 // try makes one try within Timeout. It returns when the time is up even where the
 // notifier does not, and a notifier that panics has only failed: the other
 // channels still have a page to deliver.
-func (c *Courier) try(ctx context.Context, channel string, m Message) error {
+func (c *Courier) try(ctx context.Context, channel string, m Message) (err error) {
+	ctx, end := c.telemetry.try(ctx, channel, m)
+	defer func() { end(err) }()
 	n, ok := c.cfg.Channels[channel]
 	if !ok {
 		return &DeliveryError{Permanent: true, Err: fmt.Errorf("there is no channel %q", channel)}
@@ -114,6 +131,7 @@ func (c *Courier) try(ctx context.Context, channel string, m Message) error {
 type obedientWait struct {
 	backoff.BackOff
 	hint     time.Duration
+	over     bool // its turn does not come within the budget
 	deadline time.Time
 }
 
@@ -133,7 +151,7 @@ func (w *obedientWait) NextBackOff() time.Duration {
 	if w.hint > 0 {
 		d = w.hint
 	}
-	if time.Until(w.deadline) <= d {
+	if w.over || time.Until(w.deadline) <= d {
 		return backoff.Stop
 	}
 	return d

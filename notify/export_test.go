@@ -1,0 +1,4 @@
+package notify
+
+// Targets returns how many addresses a courier remembers.
+func Targets(c *Courier) int { return len(c.targets.all) }

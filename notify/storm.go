@@ -1,0 +1,207 @@
+package notify
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/andon-go/andon/severity"
+)
+
+// Storm is when pages to one contact are gathered into one, so that a hundred
+// alarms at once do not bury the person who is to deal with them. Nothing is lost: a
+// gathered page names the others by their keys, and each caller gets the receipt
+// of the page that its own went out with.
+//
+// A page that is worse than all that the contact has got within Within goes out at
+// once all the same. So one contact gets at most Pages, one for each level and
+// Within/Every gathered ones in any Within, however many there are.
+type Storm struct {
+	// Pages is how many pages go to one contact one by one within Within. Defaults to 20.
+	Pages int
+
+	// Within is the time that they are counted over. Defaults to 1 min.
+	Within time.Duration
+
+	// Every is how long further pages are gathered before they go out as one.
+	// Defaults to 15 s.
+	Every time.Duration
+}
+
+func (s Storm) withDefaults() Storm {
+	setDefault(&s.Pages, 20)
+	setDefault(&s.Within, time.Minute)
+	setDefault(&s.Every, 15*time.Second)
+	return s
+}
+
+func (s Storm) validate() []error {
+	var problems []error
+	if s.Pages < 0 {
+		problems = append(problems, fmt.Errorf("Storm: Pages is %d, want at least 1", s.Pages))
+	}
+	if s.Within < 0 || s.Every < 0 {
+		problems = append(problems, fmt.Errorf("Storm: Within is %v and Every is %v, want positive durations", s.Within, s.Every))
+	}
+	return problems
+}
+
+// gatherer holds the pages of a storm back.
+type gatherer struct {
+	storm   Storm
+	deliver func(ctx context.Context, to Contact, m Message) Receipt // at once
+	grouped func(n int)                                              // told of each gathered page how many it stands for
+
+	mu       sync.Mutex
+	contacts map[string]*lately // by Contact.Name
+}
+
+// lately is what one contact has been sent within Storm.Within.
+type lately struct {
+	single []sentPage
+	open   *bundle // gathering; nil: none is
+}
+
+type sentPage struct {
+	at    time.Time
+	level severity.Level
+}
+
+// bundle is pages that go out as one.
+type bundle struct {
+	to      Contact // of the last one, who may have got new addresses
+	pages   []*gathered
+	sending context.CancelFunc // ends the sending; nil: it has not begun
+	done    chan struct{}      // closed when receipt is set
+	receipt Receipt
+}
+
+type gathered struct {
+	message Message
+	left    bool // its caller has gone, as after an acknowledgement
+}
+
+// send delivers a page at once, or with others where there is a storm.
+func (g *gatherer) send(ctx context.Context, to Contact, m Message) Receipt {
+	g.mu.Lock()
+	b, page := g.join(to, m, time.Now())
+	g.mu.Unlock()
+	if b == nil {
+		return g.deliver(ctx, to, m)
+	}
+	select {
+	case <-b.done:
+	case <-ctx.Done():
+		g.leave(to, b, page)
+		return stopped(to, m, ctx.Err())
+	}
+	r := b.receipt
+	r.Key = m.Key
+	return r
+}
+
+// join decides: a page that may go alone gets no bundle. Called with mu held.
+func (g *gatherer) join(to Contact, m Message, now time.Time) (*bundle, *gathered) {
+	l := g.contacts[to.Name]
+	if l == nil {
+		l = &lately{}
+		if g.contacts == nil {
+			g.contacts = map[string]*lately{}
+		}
+		g.contacts[to.Name] = l
+	}
+	l.single = slices.DeleteFunc(l.single, func(p sentPage) bool { return now.Sub(p.at) >= g.storm.Within })
+	worst := !slices.ContainsFunc(l.single, func(p sentPage) bool { return p.level.AtLeast(m.Level) })
+	if worst || l.open == nil && len(l.single) < g.storm.Pages {
+		l.single = append(l.single, sentPage{now, m.Level})
+		return nil, nil
+	}
+	if l.open == nil {
+		b := &bundle{done: make(chan struct{})}
+		l.open = b
+		time.AfterFunc(g.storm.Every, func() { g.flush(l, b) })
+	}
+	page := &gathered{message: m}
+	l.open.to, l.open.pages = to, append(l.open.pages, page)
+	return l.open, page
+}
+
+// leave takes a page out of its bundle, and stops the sending if it was the last.
+func (g *gatherer) leave(to Contact, b *bundle, page *gathered) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	page.left = true
+	if b.sending != nil && len(b.wanted()) == 0 {
+		b.sending()
+	}
+}
+
+// wanted returns the pages whose callers still wait.
+func (b *bundle) wanted() []Message {
+	var all []Message
+	for _, p := range b.pages {
+		if !p.left {
+			all = append(all, p.message)
+		}
+	}
+	return all
+}
+
+// flush sends what was gathered.
+func (g *gatherer) flush(l *lately, b *bundle) {
+	g.mu.Lock()
+	l.open = nil
+	pages := b.wanted()
+	ctx, cancel := context.WithCancel(context.Background()) // each caller has a ctx of its own, and leaves when it ends
+	defer cancel()
+	b.sending = cancel
+	g.mu.Unlock()
+	if len(pages) > 0 {
+		g.grouped(len(pages))
+		b.receipt = g.deliver(ctx, b.to, together(pages, time.Now()))
+	}
+	close(b.done)
+}
+
+// stopped is the receipt of a message that was no longer wanted.
+func stopped(to Contact, m Message, why error) Receipt {
+	return Receipt{Contact: to.Name, Key: m.Key, RetryAt: time.Now(),
+		Err: fmt.Errorf("message %s to %s: %w: it was stopped while it was gathered with others: %w", m.Key, to.Name, ErrUndelivered, why)}
+}
+
+// mostNamed is how many incidents a gathered page names; a telephone shows no more.
+const mostNamed = 30
+
+// together writes one page for many: the worst one's text, of two the older, under a
+// line that says how many there are, and the numbers of the others. It has the
+// worst one's key, and theirs in Pages.
+func together(pages []Message, now time.Time) Message {
+	worst := 0
+	for i, m := range pages {
+		if !pages[worst].Level.AtLeast(m.Level) {
+			worst = i
+		}
+	}
+	one := pages[worst]
+	others := slices.Delete(slices.Clone(pages), worst, worst+1)
+	if len(others) == 0 {
+		return one
+	}
+	one.At = now
+	text := []string{fmt.Sprintf("%d PAGES AT ONCE, the worst of them:", len(pages)), one.Text, "The others:"}
+	for i, m := range others {
+		one.First = one.First || m.First
+		one.Pages = append(one.Pages, m.Key)
+		if i < mostNamed {
+			text = append(text, fmt.Sprintf("%s %v", oneLine(m.Incident), m.Level))
+		}
+	}
+	if more := len(others) - mostNamed; more > 0 {
+		text = append(text, fmt.Sprintf("and %d more: see the timeline", more))
+	}
+	one.Text = strings.Join(text, "\n")
+	return one
+}
