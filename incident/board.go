@@ -194,6 +194,13 @@ func (in *Incident) assess(e Event) {
 	}
 }
 
+// rang notes the key of a message that a pager rings for until it is resolved.
+func (p *paging) rang(key string) {
+	if !slices.Contains(p.pages, key) {
+		p.pages = append(p.pages, key)
+	}
+}
+
 // open begins the next round of paging.
 func (p *paging) open(at time.Time) {
 	p.Round, p.OpenedAt, p.AckedAt, p.Done = p.Round+1, at, time.Time{}, nil
@@ -219,9 +226,7 @@ func (in *Incident) sent(e Event) {
 	switch e.Kind {
 	case Paged:
 		in.FirstPageAt = first(in.FirstPageAt, d.SentAt)
-		if !slices.Contains(p.pages, d.Key) {
-			p.pages = append(p.pages, d.Key)
-		}
+		p.rang(d.Key)
 		if d.Round == p.Round && !slices.Contains(p.Done, d.Step-1) {
 			p.Done = append(p.Done, d.Step-1)
 		}
@@ -234,6 +239,9 @@ func (in *Incident) sent(e Event) {
 		p.retry[d.Key] = d.RetryAt
 	case Notified:
 		delete(p.owed, d.Key)
+		if d.Notice == string(notify.BreachNotice) {
+			p.rang(d.Key)
+		}
 		if d.Notice == string(notify.StatusUpdate) {
 			p.UpdatedAt = latest(p.UpdatedAt, d.DueAt)
 			in.UpdatedAt = latest(in.UpdatedAt, d.SentAt)

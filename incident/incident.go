@@ -96,7 +96,7 @@ type Incident struct {
 type paging struct {
 	notify.Progress
 	reached []notify.Role        // who was paged, in any round
-	pages   []string             // dedup keys of the pages that a channel accepted
+	pages   []string             // dedup keys of the pages and breach notices that a channel accepted
 	expired bool                 // this round was opened by an acknowledgement that expired
 	retry   map[string]time.Time // by dedup key: not before
 	owed    map[string]notice    // by dedup key

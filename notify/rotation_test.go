@@ -2,6 +2,7 @@ package notify_test
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"testing"
 	"time"
@@ -68,24 +69,50 @@ func rotations(z *time.Location, near notify.Date) *rapid.Generator[notify.Rotat
 
 // oracle is the rotation's rules applied to each minute in turn, by somebody who
 // watches the clock on the wall and remembers the latest time that it has shown.
+// What a clock shows is a number: as many seconds as Unix time has where it is UTC.
 type oracle struct {
 	rotation notify.Rotation
-	handoffs []string // as the clock shows them, Members[0] first
-	windows  [][2]string
-	shown    string
+	handoffs []int64 // Members[0] first
+	windows  [][2]int64
+	shown    int64
+}
+
+func newOracle(r notify.Rotation, until time.Time) *oracle {
+	o := &oracle{rotation: r, shown: math.MinInt64}
+	shows := func(d time.Time, c notify.Clock) int64 { return d.Unix() + int64(c.Hour*3600+c.Minute*60) }
+	days := r.Days
+	if days == 0 {
+		days = 7
+	}
+	for d := utc(r.First); d.Before(until.Add(48 * time.Hour)); d = d.AddDate(0, 0, days) {
+		o.handoffs = append(o.handoffs, shows(d, r.Handoff))
+	}
+	for d := until.Truncate(24*time.Hour).AddDate(0, 0, -8); d.Before(until.Add(48 * time.Hour)); d = d.AddDate(0, 0, 1) {
+		for _, w := range r.Windows {
+			last := d
+			if w.Until.String() <= w.From.String() {
+				last = d.AddDate(0, 0, 1)
+			}
+			if len(w.Days) == 0 || slices.Contains(w.Days, d.Weekday()) {
+				o.windows = append(o.windows, [2]int64{shows(d, w.From), shows(last, w.Until)})
+			}
+		}
+	}
+	return o
 }
 
 func (o *oracle) onCall(at time.Time) string {
-	if now := at.In(o.rotation.Zone).Format("2006-01-02 15:04"); now > o.shown {
-		o.shown = now
-	}
+	_, offset := at.In(o.rotation.Zone).Zone()
+	o.shown = max(o.shown, at.Unix()+int64(offset))
 	for i := len(o.rotation.Overrides) - 1; i >= 0; i-- {
 		if v := o.rotation.Overrides[i]; !at.Before(v.From) && at.Before(v.Until) {
 			return v.Contact
 		}
 	}
-	if !o.open() {
-		return ""
+	if len(o.windows) > 0 || len(o.rotation.Windows) > 0 {
+		if !slices.ContainsFunc(o.windows, func(w [2]int64) bool { return w[0] <= o.shown && o.shown < w[1] }) {
+			return ""
+		}
 	}
 	contact := ""
 	for i, handoff := range o.handoffs {
@@ -96,47 +123,15 @@ func (o *oracle) onCall(at time.Time) string {
 	return contact
 }
 
-func newOracle(r notify.Rotation, until time.Time) *oracle {
-	o := &oracle{rotation: r}
-	days := r.Days
-	if days == 0 {
-		days = 7
-	}
-	for d := utc(r.First); d.Before(until.Add(48 * time.Hour)); d = d.AddDate(0, 0, days) {
-		o.handoffs = append(o.handoffs, d.Format(time.DateOnly)+" "+r.Handoff.String())
-	}
-	for d := until.AddDate(0, 0, -8); d.Before(until.Add(48 * time.Hour)); d = d.AddDate(0, 0, 1) {
-		for _, w := range r.Windows {
-			last := d
-			if w.Until.String() <= w.From.String() {
-				last = d.AddDate(0, 0, 1)
-			}
-			if len(w.Days) == 0 || slices.Contains(w.Days, d.Weekday()) {
-				o.windows = append(o.windows, [2]string{d.Format(time.DateOnly) + " " + w.From.String(), last.Format(time.DateOnly) + " " + w.Until.String()})
-			}
-		}
-	}
-	return o
-}
-
-func (o *oracle) open() bool {
-	for _, w := range o.windows {
-		if w[0] <= o.shown && o.shown < w[1] {
-			return true
-		}
-	}
-	return len(o.rotation.Windows) == 0
-}
-
 // TestComplaintIncident5_RotationsAreRightWhereClocksChange watches the clock for
-// three days around each change and compares each minute.
+// two days around each change and compares each minute.
 func TestComplaintIncident5_RotationsAreRightWhereClocksChange(t *testing.T) {
 	for _, tc := range changes {
 		t.Run(tc.name, func(t *testing.T) {
 			z, near := zone(t, tc.zone), utc(tc.day)
 			rapid.Check(t, func(t *rapid.T) {
 				r := rotations(z, tc.day).Draw(t, "rotation")
-				from, until := near.Add(-12*time.Hour), near.Add(48*time.Hour)
+				from, until := near.Add(-12*time.Hour), near.Add(36*time.Hour)
 				shifts := r.Shifts(from, until)
 				o := newOracle(r, until)
 				for at := from.Add(-25 * time.Hour); at.Before(from); at = at.Add(time.Minute) {
