@@ -15,6 +15,7 @@ func TestVenueIsAVenue(t *testing.T) {
 				return reconciletest.VenueCase{
 					Venue: v, Name: "bluefin", Symbol: symbol, Quantity: dec("0.25"), Below: dec("50"),
 					LoseAnswer: func() { s.once(createOrder, fault{act: true, cut: true}) },
+					BreakList:  func() { s.once("GET /api/v1/trade/standbyOrders", fault{half: true}) },
 					SetDown: func(down bool) {
 						if down {
 							s.always("", fault{cut: true})

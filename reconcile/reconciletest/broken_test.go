@@ -27,6 +27,8 @@ var brokenVenues = map[string]struct {
 	"timeout is rejection":  {func(v *reconciletest.Venue) andon.Venue { return timeoutRejects{v} }, "a timeout is not a rejection"},
 	"unknown is found":      {func(v *reconciletest.Venue) andon.Venue { return findsAll{v} }, "want ErrOrderNotFound"},
 	"down is not found":     {func(v *reconciletest.Venue) andon.Venue { return findsNothing{v} }, "it cannot know"},
+	"reads the first page":  {func(v *reconciletest.Venue) andon.Venue { return firstPage{v} }, "complete or an error"},
+	"half a list":           {func(v *reconciletest.Venue) andon.Venue { return halfList{v} }, "when the list broke off"},
 	"opens by reduce-only":  {func(v *reconciletest.Venue) andon.Venue { return ignoresReduceOnly{v} }, "from flat opened"},
 }
 
@@ -41,6 +43,23 @@ func (v noConditional) Orders(ctx context.Context) ([]andon.Order, error) {
 		}
 	}
 	return plain, err
+}
+
+type firstPage struct{ *reconciletest.Venue }
+
+func (v firstPage) Orders(ctx context.Context) ([]andon.Order, error) {
+	all, err := v.Venue.Orders(ctx)
+	return all[:min(len(all), 2)], err
+}
+
+type halfList struct{ *reconciletest.Venue }
+
+func (v halfList) Orders(ctx context.Context) ([]andon.Order, error) {
+	all, err := v.Venue.Orders(ctx)
+	if err != nil && ctx.Err() == nil {
+		return all, nil
+	}
+	return all, err
 }
 
 type flatWhenDown struct{ *reconciletest.Venue }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/andon-go/andon"
+	"github.com/andon-go/andon/andontest"
 	"github.com/andon-go/andon/reconcile"
 	"github.com/andon-go/andon/reconcile/reconciletest"
 )
@@ -32,6 +33,7 @@ func venueCase(v *reconciletest.Venue) reconciletest.VenueCase {
 	return reconciletest.VenueCase{
 		Venue: v, Name: "sim", Symbol: "BTC-USD", Quantity: andon.MustDecimal("0.25"),
 		Below:      andon.MustDecimal("50"),
+		BreakList:  func() { v.Inject(andontest.TimeoutLost, 1) },
 		LoseAnswer: func() { v.LoseAnswers(1) },
 		SetDown: func(down bool) {
 			if down {

@@ -3,6 +3,8 @@ package reconciletest
 import (
 	"context"
 	"errors"
+	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -40,6 +42,14 @@ type VenueCase struct {
 	// part is skipped.
 	SetDown func(down bool)
 
+	// Crowd is how many orders are live at once where pages are tried: more than the
+	// venue, or the server that stands for it, puts on one page. Defaults to 5.
+	Crowd int
+
+	// BreakList makes the next list of orders break off: a page of it, or one of the two
+	// lists, is not answered, or not whole. Defaults to none: that part is skipped.
+	BreakList func()
+
 	// Wait lets time pass for what the venue does by itself, such as filling a market
 	// order or carrying out a cancel. Defaults to sleeping for 10 ms.
 	Wait func()
@@ -63,6 +73,9 @@ func TestVenue(t *testing.T, open func(t *testing.T) VenueCase) {
 			if c.Stop == 0 {
 				c.Stop = andon.StopMarket
 			}
+			if c.Crowd == 0 {
+				c.Crowd = 5
+			}
 			test.run(&venueTest{T: t, VenueCase: c})
 		})
 	}
@@ -75,6 +88,8 @@ var venueTests = []struct {
 	{"an order nobody sent is not found", (*venueTest).notFound},
 	{"a resting order is listed, found and cancelled", (*venueTest).resting},
 	{"a conditional order is listed, found and cancelled", (*venueTest).conditional},
+	{"a list is read to its last page", (*venueTest).pages},
+	{"a list that breaks off is an error, never a shorter list", (*venueTest).brokenList},
 	{"a market order moves the position by what it filled", (*venueTest).market},
 	{"a client id is used once", (*venueTest).sameID},
 	{"reduce-only opens nothing from flat", (*venueTest).reduceOnly},
@@ -216,6 +231,74 @@ func (v *venueTest) restAndCancel(o andon.Order) {
 	}
 	if _, n := v.live(o.ClientID); n != 0 {
 		v.Error("Orders lists an order that was cancelled")
+	}
+}
+
+// crowd puts Crowd orders on the venue, a conditional one among them, and returns their
+// ids once they are live.
+func (v *venueTest) crowd() []string {
+	v.Helper()
+	var ids []string
+	for i := range v.Crowd {
+		o := v.order(fmt.Sprintf("crowd-%d", i+1), nil)
+		if i == v.Crowd-1 {
+			v.stop(&o)
+		}
+		v.submit(o)
+		ids = append(ids, o.ClientID)
+	}
+	for _, id := range ids {
+		v.lookup(id, isLive)
+	}
+	return ids
+}
+
+// absent returns those of the ids that a list has not.
+func absent(ids []string, orders []andon.Order) []string {
+	var left []string
+	for _, id := range ids {
+		if !slices.ContainsFunc(orders, func(o andon.Order) bool { return o.ClientID == id }) {
+			left = append(left, id)
+		}
+	}
+	return left
+}
+
+func (v *venueTest) pages() {
+	ids := v.crowd()
+	orders, err := v.Venue.Orders(v.Context())
+	if err != nil {
+		v.Fatalf("Orders: %v", err)
+	}
+	if left := absent(ids, orders); len(left) > 0 {
+		v.Errorf("Orders leaves out %v of %d live orders: a list in pages is complete or an error", left, len(ids))
+	}
+	for _, o := range orders {
+		if err := v.Venue.Cancel(v.Context(), o); err != nil && !errors.Is(err, andon.ErrOrderNotFound) {
+			v.Errorf("Cancel of %s as it was listed: %v", o.ClientID, err)
+		}
+	}
+	for _, id := range ids {
+		v.lookup(id, isDone)
+	}
+	if orders, err = v.Venue.Orders(v.Context()); err != nil || len(orders) > 0 {
+		v.Errorf("Orders after all were cancelled: %d, %v", len(orders), err)
+	}
+}
+
+func (v *venueTest) brokenList() {
+	if v.BreakList == nil {
+		v.Skip("VenueCase.BreakList is missing: a list that breaks off was not tried")
+	}
+	ids := v.crowd()
+	v.BreakList()
+	orders, err := v.Venue.Orders(v.Context())
+	if err != nil {
+		return
+	}
+	if left := absent(ids, orders); len(left) > 0 { // it may have asked again
+		v.Errorf("Orders gave %d rows without %v and no error, when the list broke off: what it left out survives a close-all",
+			len(orders), left)
 	}
 }
 
