@@ -92,8 +92,6 @@ func perp(name string) *andontest.Venue {
 
 func on(symbol string, o andon.Order) andon.Order { o.Symbol = symbol; return o }
 
-func at(venue string, o andon.Order) andon.Order { o.Venue = venue; return o }
-
 func limitOrder(id string, side andon.Side, quantity, price string) andon.Order {
 	o := order(id, side, quantity)
 	o.Kind, o.Price = andon.Limit, dec(price)

@@ -86,16 +86,16 @@ func (r CloseReport) summary() string {
 
 // String returns the outcome of a venue in one line.
 func (r CloseVenueReport) String() string {
-	s := r.Flat.String()
+	parts := []string{r.Flat.String()}
 	for _, l := range r.Legs {
 		if l.Outcome != CloseDone {
-			s += fmt.Sprintf(", %v %v %s", andon.LegKey{Venue: r.Venue, Symbol: l.Symbol, Leg: l.Leg}, l.Now, l.Outcome)
+			parts = append(parts, fmt.Sprintf("%v %v %s", andon.LegKey{Venue: r.Venue, Symbol: l.Symbol, Leg: l.Leg}, l.Now, l.Outcome))
 		}
 	}
 	if r.Stopped != "" {
-		s += ", stopped: " + r.Stopped
+		parts = append(parts, "stopped: "+r.Stopped)
 	}
-	return s
+	return strings.Join(parts, ", ")
 }
 
 // failure is what the plan says and was not done, or nothing.

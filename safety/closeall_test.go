@@ -219,7 +219,7 @@ func TestCloseAllHangingVenueDoesNotStarveTheOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		good, dead, deaf := perp("good"), perp("dead"), perp("deaf")
 		d := newDesk(t, safety.Config{}, good, dead, deaf)
-		c, p := d.plan()
+		_, p := d.plan()
 		dead.Inject(andontest.Hang, 1<<30)
 		release := make(chan struct{})
 		d.cfg.Venues["deaf"] = safety.CloseVenue{Venue: deafVenue{deaf, release}}
