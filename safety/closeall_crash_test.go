@@ -34,17 +34,10 @@ type venueCall struct {
 	Order *andon.Order `json:"order,omitempty"`
 }
 
-// openFileVenue opens the venue of a round. Its legs and stops are those of the round's
-// number.
-func openFileVenue(dir string, round int) (*fileVenue, error) {
+// openFileVenue opens the venue of a round, which held at first what is given.
+func openFileVenue(dir string, round int, begin func(v *andontest.Venue)) (*fileVenue, error) {
 	w := &fileVenue{v: andontest.New(andontest.Config{Name: "sim", Seed: uint64(round), Now: checkedAt})}
-	for i, symbol := range stormSymbols {
-		p := andon.Position{Symbol: symbol, Quantity: andon.NewDecimal(int64(1+i)*int64(1-2*((round+i)%2)), 0), Entry: num("100")}
-		w.v.SetPosition(p)
-		w.v.SetOrder((&world{n: i}).stopFor(p))
-	}
-	w.v.SetOrder(limitOrder("bid", andon.Buy, "1", "80"))
-	w.v.SetFaults(andontest.Faults{andontest.TimeoutTaken: 0.05, andontest.PartialFill: 0.2, andontest.Refused: 0.03})
+	begin(w.v)
 	name := filepath.Join(dir, fmt.Sprintf("venue-%d.log", round))
 	told, err := os.ReadFile(name)
 	if err != nil && !os.IsNotExist(err) {
@@ -128,6 +121,19 @@ func (w *fileVenue) Lookup(_ context.Context, symbol, id string) (andon.Order, e
 	return got, err
 }
 
+// closeVenue is a venue with three legs, their stops and a bid, that fails now and then.
+func closeVenue(dir string, round int) (*fileVenue, error) {
+	return openFileVenue(dir, round, func(v *andontest.Venue) {
+		for i, symbol := range stormSymbols {
+			p := andon.Position{Symbol: symbol, Quantity: andon.NewDecimal(int64(1+i)*int64(1-2*((round+i)%2)), 0), Entry: num("100")}
+			v.SetPosition(p)
+			v.SetOrder((&world{n: i}).stopFor(p))
+		}
+		v.SetOrder(limitOrder("bid", andon.Buy, "1", "80"))
+		v.SetFaults(andontest.Faults{andontest.TimeoutTaken: 0.05, andontest.PartialFill: 0.2, andontest.Refused: 0.03})
+	})
+}
+
 // closerOn is a closer in a hurry.
 func closerOn(sw *safety.Switch, v *fileVenue) (*safety.Closer, error) {
 	return safety.NewCloser(safety.CloserConfig{
@@ -154,7 +160,7 @@ func closeRounds(dir string, rounds int) error {
 		if err := sw.Resume(ctx, "alice", "looked at everything", sw.Status().Holds); err != nil {
 			return err
 		}
-		v, err := openFileVenue(dir, n)
+		v, err := closeVenue(dir, n)
 		if err != nil {
 			return err
 		}
@@ -205,7 +211,7 @@ func judgeClose(t *testing.T, dir string, lines []string) {
 	sw, err := safety.Open(t.Context(), crashCloseConfig(dir))
 	require.NoError(t, err)
 	defer func() { require.NoError(t, sw.Close()) }()
-	v, err := openFileVenue(dir, round)
+	v, err := closeVenue(dir, round)
 	require.NoError(t, err)
 	defer func() { require.NoError(t, v.f.Close()) }()
 	touched := slices.ContainsFunc(v.v.Calls(), func(c andontest.Call) bool {
@@ -244,7 +250,7 @@ func judgeClose(t *testing.T, dir string, lines []string) {
 
 // Killed at every durable step of a close-all: halted, and flat when it is run again.
 func TestLaw3_CloseAllKilledAtEveryStep(t *testing.T) {
-	crashtest.Run(t, crashtest.Config{MaxSteps: 40}, func(dir string) error { return closeRounds(dir, 1) },
+	crashtest.Run(t, crashtest.Config{MaxSteps: 12}, func(dir string) error { return closeRounds(dir, 1) },
 		func(t *testing.T, dir string, at crashtest.Step) { judgeClose(t, dir, at.Lines) })
 }
 

@@ -253,11 +253,22 @@ func (p ClosePlan) WriteTable(w io.Writer) error {
 			t.row("%v\t%v\tclose %v\tkeep %v\t%s", l.key(v.Venue), l.Quantity, l.Close, l.Keep, l.Why)
 		}
 		for _, o := range v.Orders {
-			t.row("%v\t%v %v\t%v\tcancel\t%s", o.Key(), o.Side, o.Remaining(), o.Kind, orderName(o))
+			what := "cancel"
+			if v.protects(o) {
+				what = "stays" // with what it protects
+			}
+			t.row("%v\t%v %v\t%v\t%s\t%s", o.Key(), o.Side, o.Remaining(), o.Kind, what, orderName(o))
 		}
 	}
 	t.row("to confirm, type %s", p.Token())
 	return t.flush()
+}
+
+// protects says whether an order protects a leg of which something stays.
+func (v ClosePlanVenue) protects(o andon.Order) bool {
+	return o.Kind.Conditional() && slices.ContainsFunc(v.Legs, func(l CloseLeg) bool {
+		return l.key(v.Venue) == o.Key() && l.Keep.Sign() > 0 && l.Quantity.Sign()*o.Side.Sign() < 0
+	})
 }
 
 // table is a tabwriter that keeps the first errors and lets no venue's text move the

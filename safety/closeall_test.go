@@ -124,6 +124,7 @@ func TestCloseAllNeverClosesSilentlyWhatTheBotDidNotOpen(t *testing.T) {
 		c, p := d.plan()
 		require.Contains(t, p.String(), "7 stays: the bot did not open it")
 		require.Contains(t, p.String(), "2 stays: the bot did not open it")
+		require.Regexp(t, "stop-market +stays +eth-stop", p.String())
 		report, err := c.Apply(t.Context(), p, confirmed(p), time.Now())
 		require.NoError(t, err, "all that the plan says was done")
 		require.False(t, report.Flat())

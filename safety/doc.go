@@ -46,7 +46,12 @@
 //
 // CheckProtection, PlanProtection and ReadFlat look at what is on the venue: whether
 // each position has its stop, what is missing, and whether the account is flat,
-// which is said only after every list was read.
+// which is said only after every list was read. A [Protector] places what is missing and
+// replaces what does not count.
+//
+// A [Closer] closes every position for a person who has read its plan and typed the
+// plan's token: it halts, cancels entries, closes each leg by reduce-only orders, cancels
+// stops last, and says flat only when the venues were read again and again.
 //
 // # Failure
 //
@@ -67,6 +72,11 @@
 //   - While active, without limits and before the first view, the gate keeps no
 //     order, and so a client id that is used twice passes. After the first view it
 //     does not.
+//   - A venue that gives the same wrong list for more readings in a row than
+//     CloserConfig.Confirm cannot be told from one that is right.
+//   - Between the cancel of a spot stop and its close nothing protects the symbol: a
+//     process that is killed there leaves it so until the plan is applied again, or the
+//     position check finds it.
 //   - A protective order is let through although an exit that the venue does not
 //     guard is live on its leg, since a naked position is the worse of the two. Close
 //     beside a stop with reduce-only orders.

@@ -67,7 +67,9 @@ type ProtectResult struct {
 type ProtectStepResult struct {
 	Order   andon.Order // as the venue has it, or as it would have been sent
 	Outcome ProtectOutcome
-	Err     error // why it is neither placed nor there
+	Err     error // why it is neither placed nor there, or why what it replaces is still there
+
+	Replaced []string // orders that were cancelled for it, by name
 }
 
 // PlanMovedError says which fact of a plan has moved. It is ErrPlanMoved to
@@ -118,7 +120,7 @@ func (p Protector) Apply(ctx context.Context, plan ProtectionPlan, now time.Time
 		return result, fmt.Errorf("protect: nothing was sent: %w", err)
 	}
 	for _, s := range plan.Steps {
-		result.Steps = append(result.Steps, p.place(ctx, s))
+		result.Steps = append(result.Steps, p.carryOut(ctx, s))
 	}
 	result.After, err = ReadProtection(ctx, p.Venue, plan.Requirements, now)
 	errs := []error{err}
@@ -170,13 +172,25 @@ func (s ProtectStep) moved(r ProtectionReport) *PlanMovedError {
 		}
 		stops = append(stops, stop.fact())
 	}
-	if !slices.Equal(stops, s.Stops) {
+	if !slices.Equal(stops, s.stopsWith(stops)) {
 		return &PlanMovedError{Leg: key, Then: "with the stops [" + strings.Join(s.Stops, "; ") + "]", Now: "with [" + strings.Join(stops, "; ") + "]"}
 	}
 	if own {
 		return nil // it is there: nothing is sent for it
 	}
 	return s.unfit(l, r)
+}
+
+// stopsWith are the stops that the step rests on, without those that it replaces and that
+// are not there any more: an apply that was cut off has cancelled them.
+func (s ProtectStep) stopsWith(now []string) []string {
+	then := slices.Clone(s.Stops)
+	for _, o := range s.Replaces {
+		if f := (StopCheck{Order: o}).fact(); !slices.Contains(now, f) {
+			then = slices.DeleteFunc(then, func(s string) bool { return s == f })
+		}
+	}
+	return then
 }
 
 // unfit says why the step's stop would not count any more, or nothing.
@@ -215,14 +229,14 @@ func (p Protector) place(ctx context.Context, s ProtectStep) ProtectStepResult {
 		case errors.Is(err, andon.ErrOrderNotFound):
 			return p.send(ctx, o)
 		case err != nil:
-			return ProtectStepResult{o, ProtectUnsent, fmt.Errorf("look it up first: %w", err)}
+			return ProtectStepResult{Order: o, Outcome: ProtectUnsent, Err: fmt.Errorf("look it up first: %w", err)}
 		case found.Status == andon.Live:
-			return ProtectStepResult{found, ProtectAlready, nil}
+			return ProtectStepResult{Order: found, Outcome: ProtectAlready, Err: nil}
 		case !found.Status.Done():
-			return ProtectStepResult{found, ProtectUnknown, fmt.Errorf("the venue says it is %v: %w", found.Status, andon.ErrOutcomeUnknown)}
+			return ProtectStepResult{Order: found, Outcome: ProtectUnknown, Err: fmt.Errorf("the venue says it is %v: %w", found.Status, andon.ErrOutcomeUnknown)}
 		}
 	}
-	return ProtectStepResult{o, ProtectUnsent, fmt.Errorf("%d orders for it came and went: look at what removes them, then place the stop by hand", maxTries)}
+	return ProtectStepResult{Order: o, Outcome: ProtectUnsent, Err: fmt.Errorf("%d orders for it came and went: look at what removes them, then place the stop by hand", maxTries)}
 }
 
 // send takes one order through the gate. Any answer but a plain one is resolved by
@@ -231,9 +245,9 @@ func (p Protector) send(ctx context.Context, o andon.Order) ProtectStepResult {
 	got, err := p.Gate.Submit(ctx, p.Venue, o)
 	switch {
 	case errors.Is(err, ErrDenied):
-		return ProtectStepResult{o, ProtectDenied, err}
+		return ProtectStepResult{Order: o, Outcome: ProtectDenied, Err: err}
 	case err == nil && (got.Status == andon.Live || got.Status == andon.Filled):
-		return ProtectStepResult{got, ProtectPlaced, nil}
+		return ProtectStepResult{Order: got, Outcome: ProtectPlaced, Err: nil}
 	case err == nil:
 		err = fmt.Errorf("the venue answered that it is %v", got.Status)
 	}
@@ -242,16 +256,16 @@ func (p Protector) send(ctx context.Context, o andon.Order) ProtectStepResult {
 	found, lookErr := p.Venue.Lookup(ask, o.Symbol, o.ClientID)
 	switch {
 	case lookErr == nil && (found.Status == andon.Live || found.Status == andon.Filled):
-		return ProtectStepResult{found, ProtectPlaced, nil}
+		return ProtectStepResult{Order: found, Outcome: ProtectPlaced, Err: nil}
 	case lookErr == nil && found.Status.Done():
-		return ProtectStepResult{found, ProtectRefused, fmt.Errorf("it is %v: %w", found.Status, err)}
+		return ProtectStepResult{Order: found, Outcome: ProtectRefused, Err: fmt.Errorf("it is %v: %w", found.Status, err)}
 	case errors.Is(err, andon.ErrRejected):
-		return ProtectStepResult{o, ProtectRefused, err}
+		return ProtectStepResult{Order: o, Outcome: ProtectRefused, Err: err}
 	case lookErr == nil:
 		lookErr = fmt.Errorf("the venue says it is %v", found.Status)
 	}
 	// That the venue does not know it is no proof either: it may be on its way.
-	return ProtectStepResult{o, ProtectUnknown, fmt.Errorf("%w: %w; then: %w", andon.ErrOutcomeUnknown, err, lookErr)}
+	return ProtectStepResult{Order: o, Outcome: ProtectUnknown, Err: fmt.Errorf("%w: %w; then: %w", andon.ErrOutcomeUnknown, err, lookErr)}
 }
 
 // confirm looks for a stop in what the venue says at the end. One that was taken and is
@@ -285,6 +299,9 @@ func (p Protector) record(ctx context.Context, now time.Time, r ProtectResult) e
 		line := fmt.Sprintf("%s %s: %v %v %v at %v on %v", s.Outcome, s.Order.ClientID, s.Order.Side, s.Order.Quantity, s.Order.Kind, s.Order.Trigger, s.Order.Key())
 		if s.Err != nil {
 			line += ": " + oneLine(s.Err)
+		}
+		if len(s.Replaced) > 0 {
+			line += ", in place of " + strings.Join(s.Replaced, ", ")
 		}
 		lines = append(lines, line)
 	}

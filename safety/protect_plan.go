@@ -48,6 +48,12 @@ type ProtectionPolicy struct {
 
 	// Instruments by symbol. A leg whose symbol is missing is left and named.
 	Instruments map[string]Instrument
+
+	// Replace has stops that do not count cancelled once a new one stands in their
+	// place: those that are too far away, expire, could open the other side, may rest
+	// unfilled, or are reduce-only on the side that closes nothing. Without it they are
+	// left and named.
+	Replace bool
 }
 
 func (p ProtectionPolicy) validate(req Requirements) error {
@@ -85,6 +91,10 @@ type ProtectStep struct {
 	Mark     andon.Decimal `json:"mark"`     // that the trigger was made from
 	Stops    []string      `json:"stops"`    // the conditional orders that are on the leg
 	Order    andon.Order   `json:"order"`
+
+	// Replaces are the orders on the leg that are cancelled for it: after it is placed,
+	// or right before where the gate or the venue does not take both at once.
+	Replaces []andon.Order `json:"replaces,omitempty"`
 }
 
 // ProtectLeft is a quantity for which the plan places nothing.
@@ -95,7 +105,7 @@ type ProtectLeft struct {
 }
 
 // PlanProtection makes a plan that covers what a report found uncovered: one
-// reduce-only stop-market order a leg. It sends nothing, and it is a function of its
+// reduce-only stop-market order a leg, without reduce-only on spot. It sends nothing, and it is a function of its
 // arguments alone.
 //
 // The trigger lies Distance from the mark and is rounded to the tick towards the
@@ -103,7 +113,7 @@ type ProtectLeft struct {
 // rounded down to the lot. Stops that are on the leg and do not count, because they
 // are too far away or expire, still take their quantity: two stops that both trigger
 // must not sell more than there is. What is left for such a reason is in Left with the
-// order to cancel first.
+// order to cancel first, unless the policy says Replace.
 //
 // An error is a mistake in the policy, or a report of nothing.
 func PlanProtection(r ProtectionReport, policy ProtectionPolicy) (ProtectionPlan, error) {
@@ -144,7 +154,7 @@ func (p *ProtectionPlan) add(l LegProtection, policy ProtectionPolicy) {
 		left(l.Uncovered, "Instruments has no entry for symbol %q", l.Position.Symbol)
 		return
 	}
-	taken, names := l.taken()
+	taken, names := l.taken(policy.Replace)
 	room := l.Uncovered.Sub(taken).Max(andon.Decimal{})
 	if rest := l.Uncovered.Sub(room); rest.Sign() > 0 {
 		left(rest, "taken by orders that do not count: cancel them, or look them up where their state is not known, and plan again: %s", strings.Join(names, ", "))
@@ -165,17 +175,41 @@ func (p *ProtectionPlan) add(l LegProtection, policy ProtectionPolicy) {
 		left(size, "%v", err)
 		return
 	}
-	p.Steps = append(p.Steps, newStep(l, size, trigger))
+	p.Steps = append(p.Steps, newStep(l, in, size, trigger, policy.Replace))
+}
+
+// replaceable are the problems that a new stop does not have.
+var replaceable = map[Problem]bool{
+	ProblemStopLimit: true, ProblemLimitPrice: true, ProblemNotReduceOnly: true, ProblemTooFar: true, ProblemExpires: true,
+}
+
+// replaceable says whether a new stop may take the place of this one. Its state and size
+// have to be known; what is on the side that closes nothing may be an entry unless it is
+// reduce-only.
+func (s StopCheck) replaceable() bool {
+	if s.Covers || s.Order.Kind != andon.StopMarket && s.Order.Kind != andon.StopLimit {
+		return false
+	}
+	for _, f := range s.Findings {
+		wrongSide := f.Problem == ProblemWrongSide && s.Order.ReduceOnly && s.Order.Side.Sign() != 0
+		if !replaceable[f.Problem] && !wrongSide && !(f.Problem == ProblemTriggerPassed && s.has(ProblemWrongSide)) {
+			return false
+		}
+	}
+	return !s.has(ProblemWrongSide) || s.Order.ReduceOnly
 }
 
 // taken returns the quantity that orders on the leg would close although they do not
 // count as cover, and which they are.
-func (l LegProtection) taken() (andon.Decimal, []string) {
+func (l LegProtection) taken(replace bool) (andon.Decimal, []string) {
 	var sum andon.Decimal
 	var names []string
 	for _, s := range l.Stops {
 		o := s.Order
 		profit := o.Kind == andon.TakeProfitMarket || o.Kind == andon.TakeProfitLimit
+		if replace && s.replaceable() {
+			continue
+		}
 		if s.Covers || o.Status.Done() || profit || o.Side == l.Position.ExitSide().Opposite() {
 			continue
 		}
@@ -223,14 +257,17 @@ func toStep(d, step andon.Decimal, r andon.Rounding) (andon.Decimal, error) {
 	return n.Mul(step)
 }
 
-func newStep(l LegProtection, size, trigger andon.Decimal) ProtectStep {
+func newStep(l LegProtection, in Instrument, size, trigger andon.Decimal, replace bool) ProtectStep {
 	p := l.Position
 	s := ProtectStep{Quantity: p.Quantity, Mark: p.Mark, Stops: []string{}, Order: andon.Order{
 		Venue: p.Venue, Symbol: p.Symbol, Leg: p.Leg, Side: p.ExitSide(), Kind: andon.StopMarket,
-		Quantity: size, Trigger: trigger, ReduceOnly: true,
+		Quantity: size, Trigger: trigger, ReduceOnly: in.Base == "",
 	}}
 	for _, stop := range l.Stops {
 		s.Stops = append(s.Stops, stop.fact())
+		if replace && stop.replaceable() {
+			s.Replaces = append(s.Replaces, stop.Order)
+		}
 	}
 	s.Order.ClientID = s.clientID(0)
 	return s
@@ -282,6 +319,9 @@ func (p ProtectionPlan) WriteTable(w io.Writer) error {
 	for _, s := range p.Steps {
 		o := s.Order
 		row("place\t%v\t%v %v\t%v at %v\tmark %v\t%s", o.Key(), o.Side, o.Quantity, o.Kind, o.Trigger, s.Mark, o.ClientID)
+		for _, old := range s.Replaces {
+			row("cancel\t%v\t%v %v\t%v at %v\t\t%s", old.Key(), old.Side, old.Remaining(), old.Kind, old.Trigger, orderName(old))
+		}
 	}
 	for _, l := range p.Left {
 		row("left\t%s\t%v\t%s", l.Leg, l.Quantity, l.Why)

@@ -19,6 +19,16 @@
 //		safetytest.RequireHold(t, sw, "drawdown")
 //	}
 //
+// The venue beside it is andontest.Venue, which fails in every way that a test asks for
+// and knows what is really there:
+//
+//	venue := andontest.New(andontest.Config{Name: "kraken", Seed: 7})
+//	venue.Inject(andontest.TimeoutTaken, 1)
+//	_, err := sw.Halt(ctx, "drawdown", "5 % in 5 minutes")
+//	halted := time.Now()
+//	bot.Tick()
+//	safetytest.RequireNothingPassed(t, venue, halted)
+//
 // TestStore is the conformance suite for an implementation of safety.Store:
 //
 //	func TestStore(t *testing.T) {
