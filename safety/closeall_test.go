@@ -314,3 +314,18 @@ func TestCloserConfigNamesEveryProblem(t *testing.T) {
 		require.ErrorContains(t, err, says)
 	}
 }
+
+func TestLaw5_CloseAllSaysFlatOnlyAfterEveryReading(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := andontest.New(andontest.Config{Name: "sim"})
+		d := newDesk(t, safety.Config{}, v)
+		d.cfg.VenueBudget = 100 * time.Millisecond // for one reading
+		report, err := d.closeAll()
+		require.ErrorIs(t, err, safety.ErrLeftOpen)
+		require.False(t, report.Flat(), "one reading with nothing in it is not enough")
+		d.cfg.VenueBudget = 0
+		report, err = d.closeAll()
+		require.NoError(t, err)
+		require.True(t, report.Flat())
+	})
+}
