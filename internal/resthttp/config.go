@@ -18,8 +18,7 @@ type Config struct {
 	// to 10 s.
 	Timeout time.Duration
 
-	// PerSecond is how many requests the venue takes a second; as many may go at once
-	// after a pause. Defaults to 10.
+	// PerSecond is how many requests the venue takes in any second. Defaults to 10.
 	PerSecond int
 
 	// Tries is how often a request that may be repeated is sent at most. Defaults to 4.

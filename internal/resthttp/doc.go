@@ -4,7 +4,7 @@
 // # Promise
 //
 //   - https, or http to a loopback host; a redirect is not followed.
-//   - No more requests a second than the venue takes. A share of them is kept for
+//   - No more requests in any second than the venue takes. A third of them is kept for
 //     urgent ones, so that a cancel never waits behind a list.
 //   - Retry-After is obeyed by all requests of the client; else the wait grows. Only what
 //     may be repeated is repeated, except after an answer that says that nothing was done.

@@ -6,24 +6,15 @@ import (
 	"time"
 )
 
-// pace lets perSecond requests through a second, and as many at once after a pause.
-// The last third is for urgent ones.
+// pace lets perSecond requests through in any second. The last third is for urgent ones.
 type pace struct {
-	every   time.Duration // what one request costs
-	burst   time.Duration // the most that is saved up
-	reserve time.Duration // what others leave for urgent ones
-
 	mu     sync.Mutex
-	credit time.Duration
-	last   time.Time
-	closed time.Time // nothing goes before
+	last   []time.Time // when the last perSecond requests went, in a ring
+	next   int         // where the oldest is
+	closed time.Time   // nothing goes before
 }
 
-func newPace(perSecond int) *pace {
-	every := time.Second / time.Duration(perSecond)
-	burst := every * time.Duration(perSecond)
-	return &pace{every: every, burst: burst, credit: burst, reserve: every * time.Duration(perSecond/3), last: time.Now()}
-}
+func newPace(perSecond int) *pace { return &pace{last: make([]time.Time, perSecond)} }
 
 // wait returns when a request may go, or when the context ends.
 func (p *pace) wait(ctx context.Context, urgent bool) error {
@@ -38,23 +29,22 @@ func (p *pace) wait(ctx context.Context, urgent bool) error {
 	}
 }
 
-// take takes one request's worth, or returns how long to wait before asking again.
+// take notes a request, or returns how long to wait before asking again.
 func (p *pace) take(now time.Time, urgent bool) time.Duration {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if d := p.closed.Sub(now); d > 0 {
 		return d
 	}
-	p.credit = min(p.burst, p.credit+max(0, now.Sub(p.last)))
-	p.last = now
-	need := p.every
+	i := p.next
 	if !urgent {
-		need += p.reserve
+		i = (i + len(p.last)/3) % len(p.last)
 	}
-	if p.credit < need {
-		return need - p.credit
+	if d := p.last[i].Add(time.Second).Sub(now); d > 0 {
+		return d
 	}
-	p.credit -= p.every
+	p.last[p.next] = now
+	p.next = (p.next + 1) % len(p.last)
 	return 0
 }
 
