@@ -159,8 +159,9 @@ func (c *Client) try(ctx context.Context, r Request) (Answer, *Error) {
 	if response.StatusCode >= 200 && response.StatusCode < 300 {
 		return Answer{Status: response.StatusCode, Body: body, Took: time.Since(sent)}, nil
 	}
-	failed.Status, failed.Body, failed.RetryAfter = response.StatusCode, body, retryAfter(response.Header, received)
-	failed.shown = show(body, append(secretsOf(request.Header), r.Secrets...))
+	failed.Status, failed.RetryAfter = response.StatusCode, retryAfter(response.Header, received)
+	failed.Body = hide(body, append(secretsOf(request.Header), r.Secrets...))
+	failed.shown = show(failed.Body)
 	if response.StatusCode == http.StatusTooManyRequests {
 		c.pace.close(received, min(failed.RetryAfter, c.config.LongestWait))
 	}

@@ -1,6 +1,7 @@
 package resthttp
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
 	"strconv"
@@ -14,9 +15,9 @@ type Error struct {
 	Method string
 	Path   string // without its query
 
-	Status int  // of the answer; 0 where there is none that can be used
-	Sent   bool // the request may have reached the venue
-	Body   []byte
+	Status int    // of the answer; 0 where there is none that can be used
+	Sent   bool   // the request may have reached the venue
+	Body   []byte // of the answer, without the request's secrets, which a venue may say back
 
 	// RetryAfter is how long the venue wants to be left alone; zero where it does not
 	// say.
@@ -69,21 +70,25 @@ func (e *Error) temporary() bool {
 // longestShown is how much of an answer an error shows, in bytes.
 const longestShown = 300
 
-// show returns an answer as an error may show it: short, printable, without secrets.
-func show(body []byte, secrets []string) string {
-	text := string(body)
+// hide returns an answer without secrets.
+func hide(body []byte, secrets []string) []byte {
 	for _, s := range secrets {
 		if s != "" {
-			text = strings.ReplaceAll(text, s, "[secret]")
+			body = bytes.ReplaceAll(body, []byte(s), []byte("[secret]"))
 		}
 	}
-	if len(text) > longestShown {
-		text = text[:longestShown] + "..."
-	}
-	if text == "" {
+	return body
+}
+
+// show returns an answer as an error may show it: short and printable.
+func show(body []byte) string {
+	switch {
+	case len(body) == 0:
 		return ""
+	case len(body) > longestShown:
+		return strconv.Quote(string(body[:longestShown]) + "...")
 	}
-	return strconv.Quote(text)
+	return strconv.Quote(string(body))
 }
 
 // longestWish is the longest Retry-After that is believed.

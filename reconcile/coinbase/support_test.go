@@ -8,6 +8,10 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"encoding/pem"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -69,4 +73,16 @@ func buy(clientID string) andon.Order {
 // marketOrder returns an order that trades at once.
 func marketOrder(clientID, symbol string, side andon.Side, quantity string) andon.Order {
 	return andon.Order{ClientID: clientID, Venue: "coinbase", Symbol: symbol, Side: side, Kind: andon.Market, Quantity: dec(quantity)}
+}
+
+// echoServer refuses everything and says back what it was sent, tokens too.
+func echoServer(t testing.TB, tokens *[]string) string {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		token := strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer ")
+		*tokens = append(*tokens, token)
+		w.WriteHeader(http.StatusBadRequest)
+		fmt.Fprintf(w, `{"error":"bad token","message":"cannot use %s"}`, token)
+	}))
+	t.Cleanup(s.Close)
+	return s.URL
 }
