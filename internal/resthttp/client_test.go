@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -95,9 +96,8 @@ func status(code int) http.HandlerFunc {
 }
 
 func TestLaw6_WhatWasNotSentIsKnown(t *testing.T) {
-	s := httptest.NewServer(status(200))
-	s.Close() // nobody listens there now
-	c, err := resthttp.New(resthttp.Config{Base: s.URL, Tries: 1})
+	refused := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) { return nil, errors.New("connection refused") }}
+	c, err := resthttp.New(resthttp.Config{Base: "https://api.example.com", Tries: 1, Transport: refused})
 	require.NoError(t, err)
 	_, e := do(t, c, order)
 	require.False(t, e.Unknown())

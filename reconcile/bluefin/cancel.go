@@ -248,7 +248,7 @@ func (v *Venue) ask(ctx context.Context, path string, r cancelRequest) error {
 func (v *Venue) CancelAll(ctx context.Context, symbol string) ([]CancelResult, error) {
 	waits := pollWaits()
 	deadline := time.Now().Add(v.config.CancelWait)
-	all := &cancelAll{venue: v, at: map[string]int{}}
+	all := &cancelAll{venue: v, at: map[string]int{}, asked: map[string]bool{}}
 	if symbol != "" {
 		all.ask(ctx, symbol) // before looking, so that it does not depend on the lists
 	}
@@ -273,15 +273,21 @@ func (v *Venue) CancelAll(ctx context.Context, symbol string) ([]CancelResult, e
 type cancelAll struct {
 	venue   *Venue
 	results []CancelResult
-	at      map[string]int // where a hash is in results
-	err     error          // of the last asking
+	at      map[string]int  // where a hash is in results
+	asked   map[string]bool // symbols of which every order that was seen is asked for
+	err     error           // of the last asking
 }
 
-// ask asks both lists to drop every order of a symbol.
+// ask asks both lists to drop every order of a symbol, unless that was done since the last
+// new one was seen.
 func (a *cancelAll) ask(ctx context.Context, symbol string) {
+	if a.asked[symbol] {
+		return
+	}
 	a.err = errors.Join(
 		a.venue.ask(ctx, cancelOpenPath, cancelRequest{Symbol: symbol}),
 		a.venue.ask(ctx, cancelStandbyPath, cancelRequest{Symbol: symbol}))
+	a.asked[symbol] = a.err == nil
 }
 
 // note adds orders that were not seen before.
@@ -291,6 +297,7 @@ func (a *cancelAll) note(orders []andon.Order) {
 		if _, ok := a.at[hash]; !ok {
 			a.at[hash] = len(a.results)
 			a.results = append(a.results, CancelResult{Order: o})
+			a.asked[o.Symbol] = false
 		}
 	}
 }

@@ -17,7 +17,8 @@ type orderName struct{ symbol, clientID string }
 // sentOrder is what this process knows of an order that it sent.
 type sentOrder struct {
 	order    andon.Order // as it was sent, with its hash
-	at       time.Time   // when
+	at       time.Time   // when, or when Submit gave up on it
+	sending  bool        // Submit has not returned
 	accepted bool        // the venue said so, or a list had it
 	gone     time.Time   // when it was first in no list; zero before
 }
@@ -168,9 +169,9 @@ func (v *Venue) afterLists(ctx context.Context, name orderName) (andon.Order, er
 	case !sent && len(traded) == 0:
 		return andon.Order{}, notFound(name)
 	case !s.accepted && len(traded) == 0:
-		if wait := v.config.Settle - now.Sub(s.at); wait > 0 {
+		if wait := v.config.Settle - now.Sub(s.at); wait > 0 || s.sending {
 			return andon.Order{}, fmt.Errorf("look up %s: bluefin does not list it and it was sent a moment ago: %w; ask again in %v",
-				name.clientID, andon.ErrOutcomeUnknown, wait.Round(time.Second))
+				name.clientID, andon.ErrOutcomeUnknown, max(0, wait).Round(time.Second))
 		}
 		v.sent.Forget(name)
 		return andon.Order{}, notFound(name)

@@ -528,7 +528,9 @@ func (s *server) cancel(body []byte, standby bool) (int, any) {
 	hashes := []string{}
 	for _, o := range s.orders {
 		if o.symbol == w.Symbol && o.standby == standby && (len(w.OrderHashes) == 0 || slices.Contains(w.OrderHashes, o.hash)) {
-			o.cancelled, o.going = true, s.cancelLag
+			if !o.cancelled {
+				o.cancelled, o.going = true, s.cancelLag
+			}
 			hashes = append(hashes, o.hash)
 		}
 	}

@@ -43,15 +43,15 @@ func (v *Venue) Submit(ctx context.Context, o andon.Order) (andon.Order, error) 
 	if err != nil {
 		return andon.Order{}, err
 	}
-	if known, used := v.sent.PutNew(name, sentOrder{order: o, at: time.Now()}); used {
+	if known, used := v.sent.PutNew(name, sentOrder{order: o, at: time.Now(), sending: true}); used {
 		return andon.Order{}, rejected(o, fmt.Sprintf("not sent: %v, for %s", errUsed, known.order.VenueID))
 	}
 	taken, err := v.send(ctx, request, o)
 	switch {
-	case err == nil:
-		v.sent.Change(name, func(s *sentOrder) { s.accepted = true })
-	case !errors.Is(err, andon.ErrOutcomeUnknown):
+	case err != nil && !errors.Is(err, andon.ErrOutcomeUnknown):
 		v.sent.Forget(name)
+	default:
+		v.sent.Change(name, func(s *sentOrder) { s.accepted, s.sending, s.at = s.accepted || err == nil, false, time.Now() })
 	}
 	return taken, err
 }

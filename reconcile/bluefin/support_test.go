@@ -3,6 +3,7 @@ package bluefin_test
 import (
 	"crypto/rand"
 	"encoding/hex"
+	"sync"
 	"testing"
 	"time"
 
@@ -34,6 +35,7 @@ func open(t testing.TB, change func(*bluefin.Config)) (*bluefin.Venue, *server) 
 	}
 	v, err := bluefin.New(c)
 	require.NoError(t, err)
+	keys.Store(v, key)
 	t.Cleanup(func() { require.NoError(t, v.Close()) })
 	return v, s
 }
@@ -52,4 +54,14 @@ func stop(clientID string) andon.Order {
 
 func marketOrder(clientID string, side andon.Side, quantity string) andon.Order {
 	return andon.Order{ClientID: clientID, Venue: "bluefin", Symbol: symbol, Side: side, Kind: andon.Market, Quantity: dec(quantity)}
+}
+
+// keys remembers the key of each venue, which it does not give away itself.
+var keys sync.Map
+
+func keyOf(t testing.TB, v *bluefin.Venue) bluefin.Key {
+	t.Helper()
+	key, ok := keys.Load(v)
+	require.True(t, ok)
+	return key.(bluefin.Key)
 }

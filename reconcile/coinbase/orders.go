@@ -81,12 +81,9 @@ func (v *Venue) listWire(ctx context.Context, q url.Values, use func(wireOrder, 
 
 // ours turns an order into ours and remembers its id.
 func (v *Venue) ours(ctx context.Context, w wireOrder) (andon.Order, error) {
-	p := product{spot: true, contract: andon.NewDecimal(1, 0)}
-	if w.ProductID != nil && (!spotSymbol(*w.ProductID) || w.ProductType != nil && *w.ProductType != "SPOT") {
-		var err error
-		if p, err = v.product(ctx, *w.ProductID); err != nil {
-			return andon.Order{}, fmt.Errorf("order of %s: its contract size is not known: %w", *w.ProductID, err)
-		}
+	p, err := v.productOf(ctx, w.ProductID, w.ProductType)
+	if err != nil {
+		return andon.Order{}, err
 	}
 	o, err := w.order(v.config.Name, p)
 	if err != nil {

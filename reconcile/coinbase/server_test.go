@@ -69,7 +69,7 @@ type order struct {
 	config                              map[string]string
 	filled                              andon.Decimal
 	value, fees                         andon.Decimal
-	created                             time.Time
+	created, traded                     time.Time
 	hidden, reads                       int
 	cancelReason                        string // why it cannot be cancelled
 	reduceOnly                          bool
@@ -504,7 +504,7 @@ func (s *server) put(o *order) *order {
 // fill trades a market order whole.
 func (s *server) fill(o *order) {
 	size := dec(o.config["base_size"])
-	o.filled, o.status = size, "FILLED"
+	o.filled, o.status, o.traded = size, "FILLED", s.now()
 	if o.side == "SELL" {
 		size = size.Neg()
 	}
@@ -614,11 +614,15 @@ func (s *server) perpetualPositions() []map[string]any {
 func (s *server) fills(r *http.Request) []map[string]any {
 	rows := []map[string]any{}
 	for _, o := range slices.Backward(s.orders) {
-		if ids := r.URL.Query()["order_ids"]; o.filled.IsZero() || len(ids) > 0 && !slices.Contains(ids, o.id) {
+		since, err := time.Parse(time.RFC3339Nano, r.URL.Query().Get("start_sequence_timestamp"))
+		if err != nil {
+			s.problem("start_sequence_timestamp: %v", err)
+		}
+		if o.filled.IsZero() || o.traded.Before(since) {
 			continue
 		}
 		rows = append(rows, map[string]any{
-			"entry_id": "entry-" + o.id, "trade_id": "trade-" + o.id, "order_id": o.id, "trade_time": o.created.UTC().Format(time.RFC3339Nano),
+			"entry_id": "entry-" + o.id, "trade_id": "trade-" + o.id, "order_id": o.id, "trade_time": o.traded.UTC().Format(time.RFC3339Nano),
 			"trade_type": "FILL", "price": s.price.String(), "size": o.filled.String(), "commission": o.fees.String(), "product_id": o.product,
 			"sequence_timestamp": o.created.UTC().Format(time.RFC3339Nano), "liquidity_indicator": "TAKER", "size_in_quote": false,
 			"user_id": "u", "side": o.side,
