@@ -42,6 +42,7 @@ func FuzzDecodeAccount(f *testing.F) {
 	f.Add([]byte(`{"positions":[{"product_id":"BIT-28NOV25-CDE","side":"SHORT","number_of_contracts":"2","current_price":{"value":"1"},"avg_entry_price":"1"}]}`))
 	f.Add([]byte(`{"positions":[{"product_id":"BTC-PERP-INTX","position_side":"POSITION_SIDE_SHORT","net_size":"-2","entry_vwap":{"value":"1"},"mark_price":{"value":"1"}}]}`))
 	f.Add([]byte(`{"balance_summary":{"cfm_usd_balance":{"value":"1","currency":"USD"},"total_open_orders_hold_amount":{"value":"1"}}}`))
+	f.Add([]byte(`{"fills":[{"trade_id":"t","order_id":"o","trade_time":"2026-01-02T03:04:05Z","trade_type":"FILL","price":"3","size":"6","commission":"0.1","product_id":"BTC-USD","side":"BUY","size_in_quote":true}],"cursor":""}`))
 	f.Add([]byte(`{"portfolio_balances":[{"balances":[{"asset":{"asset_name":"USDC"},"quantity":"1","hold":"0"}]}]}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
 		at := time.Unix(1_800_000_000, 0)
@@ -82,6 +83,14 @@ func FuzzDecodeAccount(f *testing.F) {
 		if a, err := decodeCancels(body); err == nil {
 			for _, c := range a {
 				require.NotEmpty(t, c.id)
+			}
+		}
+		if p, err := decodeFills(body); err == nil && p.rows != nil {
+			for _, w := range *p.rows {
+				if fill, err := w.fill("v", product{quote: "USD", contract: andon.NewDecimal(1, 2)}); err == nil {
+					require.NotEmpty(t, fill.ID)
+					require.NotZero(t, fill.Side.Sign())
+				}
 			}
 		}
 		if p, err := decodeProduct(body, "BTC-USD"); err == nil {

@@ -96,8 +96,9 @@ func (v *Venue) Fills(ctx context.Context, symbol string, since time.Time) ([]an
 	return all, err
 }
 
-// Reports implements reconcile.History: what every done order with an execution since
-// Config.History came to. An order that was sent before, and traded after, is among them.
+// Reports implements reconcile.History: what every order with an execution since
+// Config.History came to; one that is live still is among them and says so, as is one that
+// was sent before. Orders that are done without an execution are among them too.
 // The window ends Config.Settle before now, since the venue's lists lag.
 func (v *Venue) Reports(ctx context.Context) ([]reconcile.OrderReport, reconcile.Window, error) {
 	now := v.client.Clock().Now()
@@ -128,7 +129,8 @@ func (v *Venue) Reports(ctx context.Context) ([]reconcile.OrderReport, reconcile
 			return nil, reconcile.Window{}, err
 		}
 	}
-	return slices.DeleteFunc(all, func(r reconcile.OrderReport) bool { return !r.Status.Done() }), window, nil
+	untraded := func(r reconcile.OrderReport) bool { return !r.Status.Done() && r.Filled.IsZero() }
+	return slices.DeleteFunc(all, untraded), window, nil
 }
 
 // olderReports adds the orders that traded since a time and were sent before it.
