@@ -152,6 +152,18 @@ func TestDo_ObeysRetryAfterAndRefusalsAreSentAgain(t *testing.T) {
 	require.Nil(t, err)
 	require.EqualValues(t, 2, n.Load())
 	require.GreaterOrEqual(t, time.Since(began), time.Second)
+
+	n.Store(0)
+	c = serve(t, func(w http.ResponseWriter, _ *http.Request) {
+		if n.Add(1) == 1 {
+			w.Header().Set("Retry-After", "1")
+			w.WriteHeader(503)
+		}
+	}, nil)
+	began = time.Now()
+	_, err = do(t, c, list)
+	require.Nil(t, err)
+	require.GreaterOrEqual(t, time.Since(began), time.Second)
 }
 
 func TestDo_AWishThatIsTooLongIsTheCallers(t *testing.T) {
