@@ -79,7 +79,7 @@ func (v *Venue) lists(ctx context.Context, symbol string) (lists, error) {
 	for _, o := range l.all() {
 		v.sent.Change(orderName{o.Symbol, o.ClientID}, func(s *sentOrder) {
 			if sameHash(s.order.VenueID, o.VenueID) {
-				s.accepted = true
+				s.accepted, s.gone = true, time.Time{}
 			}
 		})
 	}

@@ -7,6 +7,7 @@ import (
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -159,9 +160,10 @@ func encodeBech32(prefix string, data []byte) string {
 	for i := range 6 {
 		values = append(values, byte(sum>>(5*(5-i))&31))
 	}
-	text := prefix + "1"
+	var text strings.Builder
+	text.WriteString(prefix + "1")
 	for _, v := range values {
-		text += string(bech32Letters[v])
+		text.WriteString(string(bech32Letters[v]))
 	}
-	return text
+	return text.String()
 }
