@@ -44,7 +44,7 @@ func TestHistory_AgreesWithTheFills(t *testing.T) {
 	}
 	fills, err := v.Fills(t.Context(), "", time.Now().AddDate(0, 0, -30))
 	require.NoError(t, err)
-	c, err := reconcile.CompareExecutions(fills, reports, window)
+	c, err := reconcile.CompareExecutions(fills, reports, window, reconcile.Rules{})
 	require.NoError(t, err)
 	require.Equal(t, 4, c.Agreed)
 	require.Empty(t, c.Discrepancies, "the part of the live order is unknown, never missing")

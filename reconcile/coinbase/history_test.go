@@ -50,7 +50,7 @@ func TestHistory_AgreesWithTheFills(t *testing.T) {
 		require.Len(t, reports, 6)
 		require.True(t, window.Covers(time.Now().Add(-time.Minute)))
 		require.Equal(t, history == 0, window.Covers(time.Now().Add(-48*time.Hour)))
-		c, err := reconcile.CompareExecutions(fills, reports, window)
+		c, err := reconcile.CompareExecutions(fills, reports, window, reconcile.Rules{})
 		require.NoError(t, err)
 		require.Empty(t, c.Discrepancies)
 		require.Equal(t, 5, c.Agreed)
