@@ -4,8 +4,14 @@
 //
 // # Map
 //
-//	safety               the emergency stop: switch, gate, holds, flags, position check
-//	reconcile            the bot's book against the venue: compare, plan, apply
+//	safety               the emergency stop: switch, gate, limits, holds, flags, trips,
+//	                     watchdog, position check, close-all
+//	safety/fleet         one stop for many processes; pgfleet keeps it in PostgreSQL,
+//	                     etcdfleet, a module of its own, in etcd
+//	reconcile            the bot's book against the venue: compare, plan, apply, watch
+//	reconcile/coinbase   Coinbase Advanced Trade as a venue
+//	reconcile/bluefin    Bluefin Pro as a venue
+//	reconcile/pgbook     the bot's own tables as a book; integrity checks, export
 //	recovery             objectives, backups that count, recovery steps, checklist, watch
 //	recovery/filebackup  backup, verify and restore of files and directories
 //	severity             levels, conditions, rules: how bad is it, and why
