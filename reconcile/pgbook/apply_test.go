@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -127,17 +128,17 @@ func TestLaw1_AValueThatCannotBeRightIsNoRecord(t *testing.T) {
 			continue
 		}
 		order := healthyRecords.Orders[0]
-		said := ""
+		var said strings.Builder
 		for i, e := range []reconcile.Edit{
 			positionEdit("A", healthyRecords.Positions, nil), fillEdit("o1", healthyRecords.Fills, nil),
 			{Key: reconcile.OrderKey(order), Orders: &reconcile.Rows[andon.Order]{Before: rows(order)}},
 		} {
 			if err := reader.Apply(t.Context(), transaction(fmt.Sprint("p", i), e)); err != nil {
 				require.NotErrorIs(t, err, reconcile.ErrMoved, "what cannot be read has not moved: %s", sql)
-				said += err.Error()
+				said.WriteString(err.Error())
 			}
 		}
-		require.Contains(t, said, want, sql)
+		require.Contains(t, said.String(), want, sql)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
@@ -178,14 +179,15 @@ func (b *Book) own(name string) string { return pgx.Identifier{b.config.Schema, 
 
 // selection is the query of the table's rows without its end.
 func (t *table[T]) selection(before string) string {
-	sql := "SELECT " + before
+	var sql strings.Builder
+	sql.WriteString("SELECT " + before)
 	for i := range t.fields {
 		if i > 0 {
-			sql += ", "
+			sql.WriteString(", ")
 		}
-		sql += t.fields[i].selected()
+		sql.WriteString(t.fields[i].selected())
 	}
-	return sql + " FROM " + t.sql()
+	return sql.String() + " FROM " + t.sql()
 }
 
 // where limits a query to rows that are held and to the condition, if there is one.

@@ -275,11 +275,12 @@ func (l *layout) library(r *run, field, fixed string) string {
 	if c.legal == nil {
 		return expr
 	}
-	cases := "CASE " + expr
+	var cases strings.Builder
+	cases.WriteString("CASE " + expr)
 	for i, w := range c.legal {
-		cases += " WHEN " + r.arg(w) + " THEN " + r.arg(c.words[i])
+		cases.WriteString(" WHEN " + r.arg(w) + " THEN " + r.arg(c.words[i]))
 	}
-	return cases + " END"
+	return cases.String() + " END"
 }
 
 // legOf selects venue, symbol and leg of a row.

@@ -39,6 +39,11 @@ func decodeNumeric(b []byte) (andon.Decimal, error) {
 	case count == 0:
 		return andon.Decimal{}, nil
 	}
+	for i := 0; i < len(digits); i += 2 {
+		if d := binary.BigEndian.Uint16(digits[i:]); d > 9999 {
+			return andon.Decimal{}, fmt.Errorf("a numeric with the digit %d", d)
+		}
+	}
 	if d, ok := smallNumeric(digits, weight, sign == numericNegative); ok {
 		return d, nil
 	}
@@ -53,11 +58,7 @@ func smallNumeric(digits []byte, weight int, negative bool) (andon.Decimal, bool
 	}
 	var coef int64
 	for i := 0; i < len(digits); i += 2 {
-		d := binary.BigEndian.Uint16(digits[i:])
-		if d > 9999 {
-			return andon.Decimal{}, false
-		}
-		coef = coef*10000 + int64(d)
+		coef = coef*10000 + int64(binary.BigEndian.Uint16(digits[i:]))
 	}
 	if negative {
 		coef = -coef
