@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
@@ -69,18 +68,18 @@ func (b *Book) apply(ctx context.Context, db pgx.Tx, tx reconcile.Transaction) e
 			return err
 		}
 	}
-	for i, e := range tx.Edits {
+	var keys, edits []string
+	for _, e := range tx.Edits {
 		edit, err := json.Marshal(e)
 		if err != nil {
 			return err
 		}
-		_, err = db.Exec(ctx, "INSERT INTO "+b.own("repairs")+" (applied, n, key, edit) VALUES ($1, $2::text::int, $3, $4::text::jsonb)",
-			pgx.QueryExecModeExec, tx.ID, strconv.Itoa(i+1), e.Key.String(), string(edit))
-		if err != nil {
-			return err
-		}
+		keys, edits = append(keys, e.Key.String()), append(edits, string(edit))
 	}
-	return nil
+	_, err = db.Exec(ctx, "INSERT INTO "+b.own("repairs")+` (applied, n, key, edit)
+		SELECT $1::text, n, key, edit::jsonb FROM unnest($2::text::text[], $3::text::text[]) WITH ORDINALITY AS x (key, edit, n)`,
+		pgx.QueryExecModeExec, tx.ID, string(textArray(keys)), string(textArray(edits)))
+	return err
 }
 
 // stored is a row and where it lies.

@@ -139,7 +139,7 @@ func TestMigrateIsVersioned(t *testing.T) {
 
 func TestConfigNamesEveryProblem(t *testing.T) {
 	_, err := pgbook.Open(t.Context(), pgbook.Config{
-		Schema: "a\x00", LockTimeout: 1, StatementTimeout: -1, Attempts: -1,
+		Schema: "a\x00", LockTimeout: 1, StatementTimeout: -1, SettleTimeout: -1, Attempts: -1,
 		Limits: pgbook.Limits{MaxLeverage: dec("-1"), SizeFactor: dec("-1"), Recent: -1, Skew: -1, MaxRows: -1},
 		Checks: []pgbook.Check{{}, {Name: "trades-size", Table: "t", SQL: "x"}, {Name: "a", Table: "t", SQL: "x"}, {Name: "a", Table: "t", SQL: "x"}},
 		Mapping: pgbook.Mapping{
@@ -148,7 +148,7 @@ func TestConfigNamesEveryProblem(t *testing.T) {
 		},
 	})
 	for _, want := range []string{
-		"DB: is missing", "Venue: ", "Schema: ", "LockTimeout: ", "StatementTimeout: ", "Attempts: ", "Limits.MaxLeverage: ", "Limits.SizeFactor: ",
+		"DB: is missing", "Venue: ", "Schema: ", "LockTimeout: ", "StatementTimeout: ", "SettleTimeout: ", "Attempts: ", "Limits.MaxLeverage: ", "Limits.SizeFactor: ",
 		"Limits.Recent: ", "Limits.Skew: ", "Limits.MaxRows: ", "Checks[0].Name: ", "Checks[0].Table: ", "Checks[0].SQL: ", "Checks[1].Name: ", "Checks[3].Name: ",
 		`positions.words: "buy" is a word of no mapped column`, "positions.symbol: column", "positions.quantity: has no column", "positions.entry_price: has no column",
 		"fills.id: has no column", "fills.order_id: has no column", "fills.fee: has no column", `fills.side: the word "X" for "sell"`,

@@ -54,6 +54,10 @@ type Config struct {
 	// Defaults to 1 minute.
 	StatementTimeout time.Duration
 
+	// SettleTimeout bounds how long the outcome of a commit is asked for whose answer
+	// was lost. Defaults to 10 s.
+	SettleTimeout time.Duration
+
 	// Attempts is how often a change is tried when it meets a deadlock, a lock that
 	// is not given back or a connection that breaks. Defaults to 5.
 	Attempts int
@@ -110,6 +114,9 @@ func (c Config) withDefaults() Config {
 	if c.StatementTimeout == 0 {
 		c.StatementTimeout = time.Minute
 	}
+	if c.SettleTimeout == 0 {
+		c.SettleTimeout = 10 * time.Second
+	}
 	if c.Attempts == 0 {
 		c.Attempts = 5
 	}
@@ -143,7 +150,7 @@ func (c Config) validate() error {
 	for _, d := range []struct {
 		name  string
 		value time.Duration
-	}{{"LockTimeout", c.LockTimeout}, {"StatementTimeout", c.StatementTimeout}} {
+	}{{"LockTimeout", c.LockTimeout}, {"StatementTimeout", c.StatementTimeout}, {"SettleTimeout", c.SettleTimeout}} {
 		if d.value < time.Millisecond {
 			add("%s: %v, want at least 1 ms", d.name, d.value)
 		}

@@ -13,9 +13,6 @@ import (
 	"github.com/andon-go/andon"
 )
 
-// patience bounds how long the outcome of a commit is asked for.
-const patience = 10 * time.Second
-
 // writing runs do in a transaction that is tried again where that is safe. settle says
 // on a new connection whether the transaction was committed after all.
 func (b *Book) writing(ctx context.Context, settle func(context.Context) (bool, error), do func(pgx.Tx) error) error {
@@ -101,7 +98,7 @@ func (b *Book) checkWrite() error {
 // committed says for certain whether a transaction was made. Its id is taken for a
 // moment, which waits for a commit that is still under way on the server.
 func (b *Book) committed(ctx context.Context, id string) (done bool, err error) {
-	ctx, cancel := context.WithTimeout(ctx, patience)
+	ctx, cancel := context.WithTimeout(ctx, b.config.SettleTimeout)
 	defer cancel()
 	for attempt := 1; ; attempt++ {
 		done, err = b.askCommitted(ctx, id)
