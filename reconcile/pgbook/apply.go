@@ -179,10 +179,10 @@ func (t *table[T]) find(ctx context.Context, db pgx.Tx, edits []reconcile.Edit) 
 	}
 	where += joint + strings.ReplaceAll(condition, "$ids", fmt.Sprintf("$%d::text[]", len(params)+1))
 	params = append(params, textArray(ids))
-	found := map[reconcile.Key][]stored[T]{}
+	found, texts := map[reconcile.Key][]stored[T]{}, new(arena)
 	err := query(ctx, db, t.selection("tableoid::text, ctid::text, ")+where, params, t.headAfter(2), func(values [][]byte) error {
 		s := stored[T]{t.blank, string(values[0]), string(values[1])}
-		if err := t.load(&s.row, values[2:]); err != nil {
+		if err := t.load(&s.row, values[2:], texts); err != nil {
 			return err
 		}
 		found[t.key(s.row)] = append(found[t.key(s.row)], s)

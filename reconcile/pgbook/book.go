@@ -222,10 +222,10 @@ func (t *table[T]) all(ctx context.Context, tx pgx.Tx) ([]T, error) {
 
 func (t *table[T]) each(ctx context.Context, tx pgx.Tx, yield func(T) error) error {
 	where, params := t.where("")
-	row := new(T)
+	row, texts := new(T), new(arena)
 	return query(ctx, tx, t.selection("")+where, params, t.head, func(values [][]byte) error {
 		*row = t.blank
-		if err := t.load(row, values); err != nil {
+		if err := t.load(row, values, texts); err != nil {
 			return err
 		}
 		return yield(*row)
@@ -294,7 +294,7 @@ func (t *table[T]) headAfter(skip int) func(*pgconn.ResultReader) error {
 }
 
 // load reads a row. The values are only valid until the next one.
-func (t *table[T]) load(row *T, values [][]byte) error {
+func (t *table[T]) load(row *T, values [][]byte, texts *arena) error {
 	for i := range t.fields {
 		f, v := &t.fields[i], values[i]
 		var err error
@@ -303,6 +303,8 @@ func (t *table[T]) load(row *T, values [][]byte) error {
 			err = errors.New("is NULL")
 		case v == nil:
 			continue
+		case f.text != nil:
+			*f.text(row) = texts.keep(v)
 		case f.legal != nil:
 			if v, err = f.library(v); err == nil {
 				err = f.load(row, v, f.exact)

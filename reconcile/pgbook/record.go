@@ -61,7 +61,7 @@ func (b *Book) recordFill(ctx context.Context, tx pgx.Tx, f andon.Fill) (added i
 	var have []andon.Fill
 	err = query(ctx, tx, b.fills.selection("")+" WHERE venue = $1 AND id = $2", [][]byte{[]byte(f.Venue), []byte(f.ID)}, b.fills.head, func(values [][]byte) error {
 		row := b.fills.blank
-		err := b.fills.load(&row, values)
+		err := b.fills.load(&row, values, new(arena))
 		have = append(have, row)
 		return err
 	})

@@ -13,8 +13,9 @@ import (
 // field is a column together with the place of its value in a row.
 type field[T any] struct {
 	column
-	fixed    string // what the field is where it has no column
-	evidence bool   // may be left out silently
+	fixed    string               // what the field is where it has no column
+	evidence bool                 // may be left out silently
+	text     func(row *T) *string // for what is taken as it is, instead of load
 	load     func(row *T, value []byte, exact bool) error
 	store    func(row *T) (string, error) // "" is nothing
 	keep     func(row *T)                 // cuts what the column cannot hold
@@ -58,7 +59,7 @@ func newTable[T any](what string, t Table, own bool, fields ...field[T]) *table[
 func textField[T any](name, column_ string, need need, at func(*T) *string) field[T] {
 	return field[T]{
 		column: column{field: name, name: column_, kind: text, need: need},
-		load:   func(row *T, v []byte, _ bool) error { *at(row) = string(v); return nil },
+		text:   at,
 		store:  func(row *T) (string, error) { return *at(row), nil },
 	}
 }
