@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 
 	"github.com/andon-go/andon"
 	"github.com/andon-go/andon/reconcile"
@@ -27,7 +28,8 @@ var ErrNotStored = errors.New("cannot be stored exactly")
 //
 // A connection that breaks before the commit is tried again. One that breaks during it
 // is asked about on a new one; only when that is not possible either is the error
-// andon.ErrOutcomeUnknown. Apply of the same transaction again settles it.
+// andon.ErrOutcomeUnknown. Apply of the same transaction again settles it. A row under an
+// id that another order has already is reconcile.ErrConflict.
 func (b *Book) Apply(ctx context.Context, tx reconcile.Transaction) error {
 	if tx.ID == "" {
 		return errors.New("pgbook: transaction has no id")
@@ -82,6 +84,9 @@ func (b *Book) apply(ctx context.Context, db pgx.Tx, tx reconcile.Transaction) e
 	return err
 }
 
+// uniqueViolation is the server's code for a second row under a key that has one.
+const uniqueViolation = "23505"
+
 // stored is a row and where it lies.
 type stored[T any] struct {
 	row   T
@@ -117,6 +122,9 @@ func (t *table[T]) change(ctx context.Context, db pgx.Tx, edits []reconcile.Edit
 			return err
 		}
 		if err := t.write(ctx, db, have[e.Key], after); err != nil {
+			if pg, ok := errors.AsType[*pgconn.PgError](err); ok && pg.Code == uniqueViolation {
+				err = fmt.Errorf("%w: %w", reconcile.ErrConflict, err)
+			}
 			return fmt.Errorf("%v: %w", e.Key, err)
 		}
 		want[i] = t.expecting(e, after)

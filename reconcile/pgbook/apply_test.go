@@ -234,7 +234,7 @@ func TestLaw9_ARowThatTheBotInsertsMeanwhileIsSeen(t *testing.T) {
 						}
 					})
 					require.Eventually(t, func() bool {
-						return value(t, pool, `SELECT count(*) FROM pg_locks WHERE NOT granted`) == "1"
+						return value(t, pool, `SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'positions'::regclass`) == "1"
 					}, time.Minute, 5*time.Millisecond, "the bot waits")
 				})
 			}

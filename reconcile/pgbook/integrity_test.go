@@ -178,7 +178,7 @@ func TestLaw1_ACheckThatCannotRunIsNoPass(t *testing.T) {
 	} {
 		own.StatementTimeout = time.Minute
 		if want == "statement timeout" {
-			own.StatementTimeout = 300 * time.Millisecond
+			own.StatementTimeout = 3 * time.Second
 		}
 		own.Checks = []pgbook.Check{{Name: "mine", Table: "trades", SQL: sql}}
 		exec(t, pool, `DROP SEQUENCE IF EXISTS s; CREATE SEQUENCE s; TRUNCATE trades; INSERT INTO trades VALUES ('open')`)

@@ -19,6 +19,9 @@ var ErrMapped = errors.New("lies in the bot's own table")
 // once; one with the same id and other content is reconcile.ErrConflict, and nothing is
 // put in. Times are kept to the microsecond. Positions are the bot's own and are left
 // alone.
+//
+// A commit whose answer was lost is done again, so that its fills count as there already;
+// andon.ErrOutcomeUnknown says that the last attempt failed too. Record them again then.
 func (b *Book) RecordFills(ctx context.Context, fills ...andon.Fill) (added int, err error) {
 	if !b.fills.own {
 		return 0, fmt.Errorf("pgbook: record fills: %w: %s", ErrMapped, b.fills.sql())
@@ -28,10 +31,7 @@ func (b *Book) RecordFills(ctx context.Context, fills ...andon.Fill) (added int,
 			return 0, fmt.Errorf("pgbook: record fills: %w", err)
 		}
 	}
-	// Fills that were put in are recognised, so that a commit without an answer is
-	// settled by doing it again.
-	again := func(context.Context) (bool, error) { return false, nil }
-	err = b.writing(ctx, again, func(tx pgx.Tx) error {
+	err = b.writing(ctx, nil, func(tx pgx.Tx) error {
 		added = 0
 		for _, f := range fills {
 			n, err := b.recordFill(ctx, tx, f)
@@ -81,7 +81,7 @@ func says(f andon.Fill) string {
 }
 
 // PutOrder puts an order, or what became of it, into the book's own table in place of
-// what was there under its id.
+// what was there under its id. A lost answer is as in RecordFills.
 func (b *Book) PutOrder(ctx context.Context, o andon.Order) error {
 	if !b.orders.own {
 		return fmt.Errorf("pgbook: put order: %w: %s", ErrMapped, b.orders.sql())
@@ -89,8 +89,7 @@ func (b *Book) PutOrder(ctx context.Context, o andon.Order) error {
 	if err := o.Validate(); err != nil {
 		return fmt.Errorf("pgbook: put order: %w", err)
 	}
-	again := func(context.Context) (bool, error) { return false, nil }
-	err := b.writing(ctx, again, func(tx pgx.Tx) error {
+	err := b.writing(ctx, nil, func(tx pgx.Tx) error {
 		rows, err := b.orders.storable(reconcile.OrderKey(o), []andon.Order{o})
 		if err != nil {
 			return err

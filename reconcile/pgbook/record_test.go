@@ -2,6 +2,8 @@ package pgbook_test
 
 import (
 	"context"
+	"errors"
+	"net"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -52,6 +54,58 @@ func TestRecordFillsCountsEachOnce(t *testing.T) {
 	}
 	wg.Wait()
 	require.EqualValues(t, 1, added.Load())
+}
+
+// TestLaw6_FillsWhoseCommitWasLostAreRecordedAgain cuts the connection at each message.
+func TestLaw6_FillsWhoseCommitWasLostAreRecordedAgain(t *testing.T) {
+	conn := newDatabase(t, playbookTables)
+	pool := connect(t, conn)
+	m := &messenger{before: nothing, after: nothing}
+	through, err := m.pool(conn)
+	require.NoError(t, err)
+	defer through.Close()
+	f := fill("1", "o", andon.Buy, "1", "10", "0.1")
+	unknown := 0
+	for _, attempts := range []int{5, 1} {
+		book := open(t, through, func(c *pgbook.Config) { c.Attempts = attempts })
+		for n, reached := 1, true; reached; n++ {
+			exec(t, pool, `TRUNCATE andon.fills`)
+			left := n
+			m.after = func(c net.Conn) error {
+				if left--; left != 0 {
+					return nil
+				}
+				return errors.Join(errors.New("cut by the test"), c.Close())
+			}
+			m.on.Store(true)
+			_, err := book.RecordFills(t.Context(), f)
+			m.on.Store(false)
+			reached = left <= 0
+			if attempts == 5 || !reached {
+				require.NoError(t, err)
+				require.Equal(t, "1", value(t, pool, `SELECT count(*) FROM andon.fills`))
+				continue
+			}
+			require.Error(t, err)
+			if errors.Is(err, andon.ErrOutcomeUnknown) {
+				unknown++
+			}
+			_, err = book.RecordFills(t.Context(), f)
+			require.NoError(t, err)
+			require.Equal(t, "1", value(t, pool, `SELECT count(*) FROM andon.fills`))
+		}
+	}
+	require.Equal(t, 1, unknown, "only the commit is in doubt")
+}
+
+// TestAnIdThatAnotherOrderHasIsAConflict: a repair cannot put one fill under two orders.
+func TestAnIdThatAnotherOrderHasIsAConflict(t *testing.T) {
+	book, pool := playbookBook(t, nil)
+	_, err := book.RecordFills(t.Context(), fill("1", "o", andon.Buy, "1", "10", "0.1"))
+	require.NoError(t, err)
+	err = book.Apply(t.Context(), transaction("p", fillEdit("other", nil, rows(fill("1", "other", andon.Buy, "1", "10", "0.1")))))
+	require.ErrorIs(t, err, reconcile.ErrConflict)
+	require.Equal(t, "o 0", value(t, pool, `SELECT concat_ws(' ', string_agg(order_id, ','), (SELECT count(*) FROM andon.applied)) FROM andon.fills`))
 }
 
 func TestPutOrderReplaces(t *testing.T) {

@@ -134,7 +134,7 @@ func wholeMapping() pgbook.Mapping {
 func open(t testing.TB, pool *pgxpool.Pool, change func(*pgbook.Config)) *pgbook.Book {
 	t.Helper()
 	require.NoError(t, pgbook.Migrate(t.Context(), pool, ""))
-	c := pgbook.Config{DB: pool, Venue: "v"}
+	c := pgbook.Config{DB: pool, Venue: "v", LockTimeout: time.Minute} // machines may be slow
 	if change != nil {
 		change(&c)
 	}

@@ -14,10 +14,16 @@ import (
 )
 
 // writing runs do in a transaction that is tried again where that is safe. settle says
-// on a new connection whether the transaction was committed after all.
+// on a new connection whether the transaction was committed after all; without it do
+// changes nothing where it was done before.
 func (b *Book) writing(ctx context.Context, settle func(context.Context) (bool, error), do func(pgx.Tx) error) error {
+	lost := false // an attempt may have been committed, and do sees to that
 	for attempt := 1; ; attempt++ {
 		err := b.attempt(ctx, settle, do)
+		lost = lost || errors.Is(err, errAnswer)
+		if err != nil && lost {
+			err = fmt.Errorf("%w: %w", andon.ErrOutcomeUnknown, err)
+		}
 		if err == nil || attempt >= b.config.Attempts || !passing(err) {
 			return err
 		}
@@ -52,6 +58,9 @@ func (b *Book) attempt(ctx context.Context, settle func(context.Context) (bool, 
 		return err
 	}
 	// The commit was sent, or part of it, and no answer came.
+	if settle == nil {
+		return fmt.Errorf("%w: %w", errAnswer, err)
+	}
 	done, settleErr := settle(context.WithoutCancel(ctx))
 	switch {
 	case settleErr != nil:
@@ -65,17 +74,18 @@ func (b *Book) attempt(ctx context.Context, settle func(context.Context) (bool, 
 
 var (
 	errConnection = errors.New("connection broke before the commit")
+	errAnswer     = errors.New("connection broke during the commit")
 	errNotBegun   = errors.New("no transaction")
 )
 
 // passing reports whether a failure may be gone at the next attempt, with nothing
 // changed by this one.
 func passing(err error) bool {
-	if errors.Is(err, andon.ErrOutcomeUnknown) {
-		return false
-	}
-	if errors.Is(err, errConnection) || errors.Is(err, errNotBegun) {
+	if errors.Is(err, errConnection) || errors.Is(err, errAnswer) || errors.Is(err, errNotBegun) {
 		return true
+	}
+	if errors.Is(err, andon.ErrOutcomeUnknown) { // and settle could not settle it
+		return false
 	}
 	pg, ok := errors.AsType[*pgconn.PgError](err)
 	return ok && slices.Contains([]string{

@@ -244,7 +244,13 @@ func (b *bookTest) duplicates() {
 	f := fill("1", "o")
 	twin := f
 	twin.Fee = andon.MustDecimal("3")
-	b.mustApply(fillEdit("o", nil, rows(f, twin)))
+	switch err := b.apply(fillEdit("o", nil, rows(f, twin))); {
+	case errors.Is(err, reconcile.ErrConflict):
+		b.empty()
+		b.Skipf("this book holds one row an id and refuses another: %v", err)
+	case err != nil:
+		b.Fatalf("Apply: %v", err)
+	}
 	if n := len(b.read().Fills); n != 2 {
 		b.Skipf("this book holds one row an id and kept %d of 2", n)
 	}
