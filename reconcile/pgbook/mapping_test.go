@@ -40,7 +40,7 @@ func TestParseMappingStartsFromThePlaybook(t *testing.T) {
 // read again, and gives no SQL that its names could break out of.
 func FuzzParseMapping(f *testing.F) {
 	f.Add([]byte(`{}`))
-	f.Add([]byte(`{"positions": {"schema": "a", "table": "p\"; DROP TABLE x", "side": "side", "closed": ["a", "b"], "fixed": {"x": "y"}}}`))
+	f.Add([]byte(`{"positions": {"schema": "a", "table": "p\"; DROP TABLE x", "side": "s\"; --", "closed": ["a", "b"], "fixed": {"x": "y"}}}`))
 	f.Add([]byte(`{"fills": {"table": "f", "id": "i", "order_id": "o", "symbol": "s", "side": "d", "quantity": "q", "price": "p", "fee": "e", "fee_currency": "c", "words": {"buy": "'"}}}`))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		m, err := pgbook.ParseMapping(data)
