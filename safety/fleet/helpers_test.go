@@ -52,6 +52,7 @@ func (s *memoryStore) Save(_ context.Context, st safety.State) error {
 type bot struct {
 	*fleet.Member
 	sw   *safety.Switch
+	mem  *fleettest.Memory
 	line *fleettest.Line
 	stop func() // ends it as a shutdown does
 }
@@ -79,7 +80,12 @@ func (c *clock) sleep(d time.Duration) {
 
 // join starts a bot whose own switch is resumed, and which trades when the fleet does.
 func join(t testing.TB, mem *fleettest.Memory, name string, c *clock) *bot {
-	b := &bot{line: mem.Line()}
+	b := &bot{mem: mem, line: mem.Line()}
+	joinWith(t, b, name, c, lease)
+	return b
+}
+
+func joinWith(t testing.TB, b *bot, name string, c *clock, lease time.Duration) {
 	m, err := fleet.NewMember(fleet.Config{Name: name, Backend: b.line, Lease: lease, Log: quiet()})
 	require.NoError(t, err)
 	m.SetClock(c.now)
@@ -97,7 +103,6 @@ func join(t testing.TB, mem *fleettest.Memory, name string, c *clock) *bot {
 	})
 	t.Cleanup(b.stop)
 	require.NoError(t, b.sw.Resume(ctx, "alice", "first start", b.sw.Status().Holds))
-	return b
 }
 
 // operator is a handle that trades nothing.

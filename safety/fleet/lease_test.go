@@ -202,3 +202,47 @@ func TestALongerLeaseIsWaitedFor(t *testing.T) {
 		require.False(t, bots[0].admits())
 	})
 }
+
+// The lease runs from before its renewal was asked for, however late the answer comes.
+func TestLaw2_ALateAnswerGivesNoLongerLease(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := renewing(t)
+		time.AfterFunc(2500*time.Millisecond, func() { b.line.Set(fleettest.Hangs) })
+		_, err := operator(t, b.mem).Halt(t.Context(), "bob", "stop")
+		require.NoError(t, err)
+		require.False(t, b.admits())
+	})
+}
+
+// The answer to a read that began before the own halt does not open the gate after it.
+func TestLaw2_ALateAnswerDoesNotUndoAHalt(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		b := renewing(t)
+		time.AfterFunc(1900*time.Millisecond, func() { b.line.Set(fleettest.Hangs) })
+		done := make(chan error, 1)
+		go func() {
+			_, err := b.Halt(t.Context(), "bob", "stop")
+			done <- err
+		}()
+		for range 40 {
+			time.Sleep(100 * time.Millisecond)
+			require.False(t, b.admits())
+		}
+		require.NoError(t, <-done)
+	})
+}
+
+// renewing returns a bot with a lease of 9 s whose renewal has just read that the fleet
+// trades, and gets the answer in two seconds.
+func renewing(t *testing.T) *bot {
+	mem := &fleettest.Memory{}
+	resumeFleet(t, operator(t, mem))
+	b := &bot{mem: mem, line: mem.Line()}
+	joinWith(t, b, "a", newClock(1), 9*time.Second)
+	synctest.Wait()
+	require.True(t, b.admits())
+	b.line.Set(fleettest.Late)
+	time.Sleep(3*time.Second + time.Millisecond)
+	require.True(t, b.admits())
+	return b
+}

@@ -37,6 +37,7 @@ type Member struct {
 	beat    int64         // the revision of our beat; zero before the first
 	beats   int64         // how many we have written
 	failing bool          // the last renewal did
+	woken   bool          // there is word of a change
 	drained chan struct{} // closed once a Drain under way is over; nil while there is none
 }
 
@@ -208,6 +209,7 @@ func (m *Member) round(ctx context.Context, bg *work) {
 	select {
 	case <-ctx.Done():
 	case <-m.wake:
+		m.woken = true
 	case <-timer.C:
 	}
 }
@@ -249,6 +251,12 @@ func (m *Member) renew(ctx context.Context, bg *work) error {
 		epoch = m.epoch
 		m.mu.Unlock()
 	}
+	if m.woken {
+		m.woken = false
+		if done, err := m.answer(ctx, epoch, bg); done || err != nil {
+			return err
+		}
+	}
 	from := m.now()
 	if err := m.announce(ctx); err != nil {
 		return err
@@ -264,6 +272,23 @@ func (m *Member) renew(ctx context.Context, bg *work) error {
 		return err
 	}
 	return m.bury(ctx, v)
+}
+
+// answer reads first, when there is word of a change, and confirms a halt at once: no
+// lease is to be had from it, so it needs no beat before. It is false where the fleet may
+// trade.
+func (m *Member) answer(ctx context.Context, epoch uint64, bg *work) (done bool, err error) {
+	if m.rev == 0 {
+		return false, nil
+	}
+	v, err := m.read(ctx)
+	if err != nil || len(v.order.Holds) == 0 {
+		return false, err
+	}
+	if err := m.apply(v, epoch, 0); err != nil {
+		return false, err
+	}
+	return true, m.confirm(ctx, v, bg)
 }
 
 // announce writes our record, where it is not there yet, and our beat.
@@ -355,7 +380,7 @@ func (m *Member) confirm(ctx context.Context, v *view, bg *work) error {
 		want.Settled = want.Closed > 0 && len(want.InFlight) == 0
 	}
 	if want.Seen != m.self.Seen || want.Closed != m.self.Closed || want.Settled != m.self.Settled || !slices.Equal(want.InFlight, m.self.InFlight) {
-		if err := m.write(ctx, memberPrefix, encode(want), &m.rev, false); err != nil {
+		if err := m.write(ctx, memberPrefix, encode(want), &m.rev, !halted); err != nil {
 			return err
 		}
 		m.self = want

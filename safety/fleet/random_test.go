@@ -31,7 +31,7 @@ func TestLaw2_RandomFleets(t *testing.T) {
 		return n
 	}
 	runs, seed := number("ANDON_RUNS", 15), number("ANDON_SEED", 1)
-	var fired [fleettest.EventsOnly + 1]int
+	var fired [fleettest.Late + 1]int
 	halts, enters, sleeps := 0, 0, 0
 	for n := range runs {
 		w := &world{seed: uint64(seed + n)}
@@ -61,7 +61,7 @@ type world struct {
 
 	mu     sync.Mutex
 	ops    []fleetdrill.Op
-	fired  [fleettest.EventsOnly + 1]int
+	fired  [fleettest.Late + 1]int
 	halts  int
 	enters int
 	sleeps int
@@ -143,7 +143,7 @@ func (w *world) trade(ctx context.Context, b *bot, client int) {
 func (w *world) trouble(ctx context.Context, b *bot, c *clock, rnd *rand.Rand) {
 	for ctx.Err() == nil {
 		pause(ctx, rnd, 2*lease)
-		f := fleettest.Fault(1 + rnd.IntN(int(fleettest.EventsOnly)))
+		f := fleettest.Fault(1 + rnd.IntN(int(fleettest.Late)))
 		b.line.Set(f)
 		w.mu.Lock()
 		w.fired[f]++

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/andon-go/andon/safety/fleet"
 )
@@ -145,6 +146,7 @@ const (
 	Forgets          // writes are made and their answers lost; reads fail
 	NoEvents         // reads and writes go on, and watches say nothing
 	EventsOnly       // reads and writes take until their context ends, and watches go on
+	Late             // what a read read arrives two seconds later, and watches say nothing
 )
 
 // Line is one process's line to a Memory.
@@ -186,7 +188,15 @@ func (l *Line) Read(ctx context.Context) ([]fleet.Record, error) {
 	if l.fault() == Forgets {
 		return nil, ErrDown
 	}
-	return l.m.Read(ctx)
+	rs, err := l.m.Read(ctx)
+	if l.fault() == Late {
+		select {
+		case <-time.After(2 * time.Second):
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+	return rs, err
 }
 
 // Write is Memory.Write where the line lets it.

@@ -96,6 +96,9 @@ func Open(cfg Config) (*Backend, error) {
 		return nil, fmt.Errorf("pgfleet: ConnString: %w", err)
 	}
 	pc.MaxConns, pc.MinConns = 4, 0
+	// A connection that is gone shows in the call, which is made again; asking before each
+	// call whether it is would delay every halt.
+	pc.ShouldPing = func(context.Context, pgxpool.ShouldPingParams) bool { return false }
 	pc.ConnConfig.ConnectTimeout = cfg.ConnectWithin
 	pc.ConnConfig.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	pc.ConnConfig.RuntimeParams["application_name"] = "andon fleet " + cfg.Fleet
