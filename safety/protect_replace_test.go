@@ -188,7 +188,7 @@ func TestLaw9_ApplyKilledAtEveryStepEndsTheSame(t *testing.T) {
 		_, err = safety.Protector{Venue: v, Gate: gate, Recorder: &notes{}, By: "ada"}.Apply(context.Background(), p, checkedAt)
 		return v, err
 	}
-	crashtest.Run(t, crashtest.Config{Setup: func(dir string) error {
+	crashtest.Run(t, crashtest.Config{MaxSteps: 10, Setup: func(dir string) error {
 		v, err := openVenue(dir)
 		if err != nil {
 			return err
