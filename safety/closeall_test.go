@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -283,6 +284,45 @@ func TestLaw10_CloseAllClosesNothingUnrecorded(t *testing.T) {
 		_, err = d.closeAll()
 		require.NoError(t, err)
 		require.Contains(t, strings.Join(rec.recorded(), "\n"), "close-all by plan")
+	})
+}
+
+// Where the gate would deny the exit anyway, the stop must not be taken away for it.
+func TestLaw10_CloseAllTakesNoStopAwayUnrecorded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, v := spotDesk(t, "1", "1")
+		rec := &recorder{}
+		book := d.cfg.Book
+		venues := d.cfg.Venues
+		d = newDesk(t, safety.Config{Recorder: rec})
+		d.cfg.Book, d.cfg.Venues = book, venues
+		rec.set(errWire, false)
+		_, err := d.closeAll()
+		require.ErrorContains(t, err, "the decision cannot be recorded")
+		require.Empty(t, submitted(v))
+	})
+}
+
+// hidesConditional gives no conditional order, in any list.
+type hidesConditional struct{ *andontest.Venue }
+
+func (v hidesConditional) Orders(ctx context.Context) ([]andon.Order, error) {
+	all, err := v.Venue.Orders(ctx)
+	return slices.DeleteFunc(all, func(o andon.Order) bool { return o.Kind.Conditional() }), err
+}
+
+func TestCloseAllLooksUpWhatAListLeavesOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := perp("sim")
+		d := newDesk(t, safety.Config{}, v)
+		_, p := d.plan() // which shows the stop
+		d.cfg.Venues["sim"] = safety.CloseVenue{Venue: hidesConditional{v}}
+		c, err := safety.NewCloser(d.cfg)
+		require.NoError(t, err)
+		report, err := c.Apply(t.Context(), p, confirmed(p), time.Now())
+		require.NoError(t, err, report)
+		require.True(t, report.Flat())
+		require.Empty(t, v.Truth().Orders, "the stop was found by its client id, and cancelled")
 	})
 }
 
