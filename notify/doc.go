@@ -14,7 +14,15 @@
 //     plain message with the same facts.
 //   - One failing channel delays no other: the next one starts when the first try
 //     fails, while the failing channel goes on trying.
-//   - A receiver's Retry-After wins over the wait that was computed.
+//   - A receiver's Retry-After wins over the wait that was computed, for every
+//     message that goes there, and no address is written to faster than its [Limit];
+//     the first page of an incident overtakes what waits.
+//   - In a storm the pages to one contact are gathered, as [Storm] says: their number
+//     is bounded, and none is lost.
+//   - Who is on call at any instant is a pure function of the [Directory]; what its
+//     rotations do where clocks change is stated as rules with [Rotation].
+//   - Secrets are taken out of what is sent and of what channels answer, by
+//     [Redact] and Config.Secrets.
 //
 // # Usage
 //
@@ -36,6 +44,14 @@
 //	SEV-2   On-Call Eng    Lead Engineer     Tech Manager
 //	SEV-3   Primary Eng    Senior Engineer   Team Lead
 //	SEV-4   Any Engineer   Team Lead         N/A
+//
+// At SEV-1 and SEV-2 the steps are repeated until somebody acknowledges, and an
+// acknowledgement expires after the resolution target: Due then returns ReopenDue, which the caller
+// records, and a new round begins.
+//
+// Where there is no incident engine to hand, [Courier.PageOnCall] is page_oncall in
+// one call. The channels are packages of their own: slack, pagerduty, email, webhook; a
+// [Terminal] is here.
 //
 // # Failure
 //
