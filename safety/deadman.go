@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/andon-go/andon"
+	"github.com/andon-go/andon/internal/boottime"
 )
 
 // DeadMan is a venue's own dead man's switch: unless it is armed again in time, the
@@ -124,7 +125,7 @@ func NewDeadManSwitch(sw *Switch, venue DeadMan, cfg DeadManConfig) (*DeadManSwi
 	if err := cfg.validate(venue); err != nil {
 		return nil, fmt.Errorf("dead man's switch: %w", err)
 	}
-	d := &DeadManSwitch{sw: sw, venue: venue, cfg: cfg, by: byDeadMan + cfg.Venue, asleep: slept, verified: venue.SparesProtection()}
+	d := &DeadManSwitch{sw: sw, venue: venue, cfg: cfg, by: byDeadMan + cfg.Venue, asleep: boottime.Slept, verified: venue.SparesProtection()}
 	if err := sw.Condition(d.by, Reducing, "the venue's dead man's switch is not armed"); err != nil {
 		return nil, fmt.Errorf("dead man's switch: %w", err)
 	}

@@ -1,6 +1,10 @@
 package safety
 
-import "time"
+import (
+	"time"
+
+	"github.com/andon-go/andon/internal/boottime"
+)
 
 // tripClock is the clock of the windows. It goes on by the machine's monotonic clock,
 // the time it slept included, so that a step of the wall clock neither empties a window
@@ -17,12 +21,12 @@ type tripClock struct {
 // On the same boot of the machine the time between is what the machine counted; after
 // another boot it is what the wall clock says, but never less than none.
 func newTripClock(s *TripState) tripClock {
-	c := tripClock{start: time.Now(), slept: slept(), boot: bootID()}
+	c := tripClock{start: time.Now(), slept: boottime.Slept(), boot: boottime.BootID()}
 	c.base = c.start.UTC().Round(0)
 	if s == nil {
 		return c
 	}
-	switch up := uptime(); {
+	switch up := boottime.Uptime(); {
 	case c.boot != "" && c.boot == s.Boot && up >= s.Uptime:
 		c.base = s.Clock.Add(up - s.Uptime)
 	case c.base.Before(s.Clock):
@@ -39,7 +43,7 @@ type tripNow struct {
 
 func (c *tripClock) now() tripNow {
 	now := time.Now()
-	if clock := c.base.Add(now.Sub(c.start) + slept() - c.slept); clock.After(c.last) {
+	if clock := c.base.Add(now.Sub(c.start) + boottime.Slept() - c.slept); clock.After(c.last) {
 		c.last = clock
 	}
 	return tripNow{clock: c.last, wall: now.UTC().Round(0)}

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/andon-go/andon"
+	"github.com/andon-go/andon/internal/boottime"
 )
 
 // tripMachine is what the trips decide, without clocks, locks or disks: events go in,
@@ -210,7 +211,7 @@ func (m *tripMachine) roll(now tripNow) {
 // snapshot returns the state for the disk. It shares nothing with the machine.
 func (m *tripMachine) snapshot(c tripClock) *TripState {
 	s := m.s
-	s.Clock, s.Boot, s.Uptime = c.last, c.boot, uptime()
+	s.Clock, s.Boot, s.Uptime = c.last, c.boot, boottime.Uptime()
 	s.Highs, s.Orders, s.Slow = slices.Clone(s.Highs), slices.Clone(s.Orders), slices.Clone(s.Slow)
 	s.Viewed = slices.Clone(s.Viewed)
 	s.Venues = map[string][]TripCount{}

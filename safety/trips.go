@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/andon-go/andon"
+	"github.com/andon-go/andon/internal/boottime"
 )
 
 // Trips place holds by themselves when what comes of trading says so. The bot feeds
@@ -137,7 +138,7 @@ func (t *Trips) look() {
 				m.hear(feedData+symbol, t.cfg.MaxDataAge, then, now)
 			}
 		}
-		t.nap.Store(int64(slept() - t.clock.slept))
+		t.nap.Store(int64(boottime.Slept() - t.clock.slept))
 		m.tick(now)
 		return nil
 	})

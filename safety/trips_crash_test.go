@@ -84,7 +84,7 @@ func remembers(t *testing.T, dir string, lines []string) {
 
 // Killed at every durable step, trips forget nothing that was acknowledged.
 func TestLaw3_TripsKilledAtEveryStep(t *testing.T) {
-	steps := crashtest.Run(t, crashtest.Config{MaxSteps: 40}, func(dir string) error { return lose(dir, 4) },
+	steps := crashtest.Run(t, crashtest.Config{MaxSteps: 20}, func(dir string) error { return lose(dir, 4) },
 		func(t *testing.T, dir string, at crashtest.Step) { remembers(t, dir, at.Lines) })
 	require.Empty(t, crashtest.Unsynced(steps), "what is acknowledged outlives a loss of power")
 }

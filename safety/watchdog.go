@@ -7,6 +7,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/andon-go/andon/internal/boottime"
 )
 
 // Component is something that has to show that it is alive.
@@ -119,7 +121,7 @@ func NewWatchdog(sw *Switch, cfg WatchdogConfig) (*Watchdog, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, fmt.Errorf("watchdog: %w", err)
 	}
-	w := &Watchdog{sw: sw, cfg: cfg, hearts: map[string]Heart{}, asleep: slept}
+	w := &Watchdog{sw: sw, cfg: cfg, hearts: map[string]Heart{}, asleep: boottime.Slept}
 	for _, c := range cfg.Components {
 		w.hearts[c.Name] = Heart{new(atomic.Bool)}
 	}
