@@ -53,6 +53,16 @@
 // plan's token: it halts, cancels entries, closes each leg by reduce-only orders, cancels
 // stops last, and says flat only when the venues were read again and again.
 //
+// # Trips, watchdog, dead man's switch
+//
+// Three things place holds by themselves. OpenTrips adds windows over what comes of
+// trading, which the bot feeds: the day's loss, drawdown, rapid loss, losing streaks,
+// failed and slow orders, venue errors, positions that nobody explains, margin, and
+// whatever has gone silent. NewWatchdog notices a component that no longer beats.
+// NewDeadManSwitch keeps a venue's own switch armed, which cancels every order once this
+// process no longer does. Only a named person lifts their holds; what lasts, such as
+// silence, narrows trading beside that as long as it does.
+//
 // # Failure
 //
 // Nothing here waits for a disk, a recorder or the file system before the gate is
@@ -77,6 +87,10 @@
 //   - Between the cancel of a spot stop and its close nothing protects the symbol: a
 //     process that is killed there leaves it so until the plan is applied again, or the
 //     position check finds it.
+//   - A trip judges what it is fed. A loss on an account that the bot does not read is
+//     not seen.
+//   - A dead man's switch that fires takes protective stops away with the rest, on every
+//     venue known here, and a dead process places none.
 //   - A protective order is let through although an exit that the venue does not
 //     guard is live on its leg, since a naked position is the worse of the two. Close
 //     beside a stop with reduce-only orders.

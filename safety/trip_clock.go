@@ -13,6 +13,7 @@ type tripClock struct {
 	base  time.Time     // what it shows at start
 	start time.Time     // with Go's monotonic reading
 	slept time.Duration // what the machine had slept by then
+	nap   time.Duration // what it has slept since, as of the last wake
 	boot  string        // which boot of the machine this is
 	last  time.Time     // the newest that it has shown
 }
@@ -43,8 +44,12 @@ type tripNow struct {
 
 func (c *tripClock) now() tripNow {
 	now := time.Now()
-	if clock := c.base.Add(now.Sub(c.start) + boottime.Slept() - c.slept); clock.After(c.last) {
+	if clock := c.base.Add(now.Sub(c.start) + c.nap); clock.After(c.last) {
 		c.last = clock
 	}
 	return tripNow{clock: c.last, wall: now.UTC().Round(0)}
 }
+
+// wake takes notice of what the machine has slept. It is not done at every reading, which
+// would take system calls; until then a window reaches back further, by that sleep.
+func (c *tripClock) wake() { c.nap = boottime.Slept() - c.slept }

@@ -55,7 +55,8 @@ type tripFeed struct {
 	wall   time.Time // the same on the wall clock
 	since  time.Time // from when on it is missed
 	maxAge time.Duration
-	silent bool // a hold has named this silence
+	by     string // the source of its condition
+	silent bool   // a hold has named this silence
 }
 
 // newTripMachine goes on from a saved state, which it takes over, or begins at now.
@@ -117,7 +118,7 @@ const (
 func (m *tripMachine) feed(name string, maxAge time.Duration, now tripNow) *tripFeed {
 	f := m.feeds[name]
 	if f == nil {
-		f = &tripFeed{since: now.clock, maxAge: maxAge}
+		f = &tripFeed{since: now.clock, maxAge: maxAge, by: conditionStale + name}
 		m.feeds[name] = f
 	}
 	return f
@@ -152,21 +153,26 @@ func (m *tripMachine) silences(now tripNow) {
 // than it may be, its condition is in force; once it is too old for the first time in
 // a row, the trip fires too.
 func (m *tripMachine) silence(name string, f *tripFeed, now tripNow) {
-	by := conditionStale + name
-	from, what := f.since, fmt.Sprintf("%s: nothing was fed since the start", name)
-	if !f.heard.IsZero() {
-		from, what = f.heard, fmt.Sprintf("%s: nothing newer than %s", name, stamp(f.wall))
+	by := f.by
+	from, ever := f.since, !f.heard.IsZero()
+	if ever {
+		from = f.heard
 	}
 	old := now.clock.Sub(from) > f.maxAge
+	if !old && ever {
+		f.silent = false
+		delete(m.present, by)
+		return
+	}
+	what := name + ": nothing was fed since the start"
+	if ever {
+		what = fmt.Sprintf("%s: nothing newer than %s", name, stamp(f.wall))
+	}
 	if old && !f.silent {
 		m.fire(TripStaleData, now, "%s, and it may be %v old", what, f.maxAge)
 	}
 	f.silent = old
-	if old || f.heard.IsZero() {
-		m.present[by] = condition{TripStaleData, what}
-	} else {
-		delete(m.present, by)
-	}
+	m.present[by] = condition{TripStaleData, what}
 }
 
 // fire has a hold placed.
@@ -195,7 +201,11 @@ func (m *tripMachine) tick(now tripNow) {
 // day is the day at an instant: the earlier one where the two clocks do not agree, so
 // that a clock that is put forward does not make a loss yesterday's.
 func (m *tripMachine) day(now tripNow) string {
-	return min(now.clock.In(m.cfg.Zone).Format(dayForm), now.wall.In(m.cfg.Zone).Format(dayForm))
+	t := now.clock.In(m.cfg.Zone)
+	if wall := now.wall.In(m.cfg.Zone); wall.Before(t) {
+		t = wall
+	}
+	return t.Format(dayForm)
 }
 
 // roll begins a new day where there is one.
@@ -244,6 +254,9 @@ func reaches(part, whole, ratio andon.Decimal) bool {
 	if whole.Sign() <= 0 {
 		return true
 	}
+	if limit, err := whole.Mul(ratio); err == nil {
+		return !part.Less(limit)
+	}
 	// Rounded down in the last place that a ratio can have, so that this is exact.
 	q, err := part.Quo(whole, andon.MaxDecimals, andon.Down)
 	return err != nil || !q.Less(ratio)
@@ -253,6 +266,9 @@ func reaches(part, whole, ratio andon.Decimal) bool {
 func exceeds(part, whole, ratio andon.Decimal) bool {
 	if whole.Sign() <= 0 {
 		return true
+	}
+	if limit, err := whole.Mul(ratio); err == nil {
+		return limit.Less(part)
 	}
 	q, err := part.Quo(whole, andon.MaxDecimals, andon.Up)
 	return err != nil || ratio.Less(q)

@@ -13,7 +13,6 @@ import (
 	"time"
 
 	"github.com/andon-go/andon"
-	"github.com/andon-go/andon/internal/boottime"
 )
 
 // Trips place holds by themselves when what comes of trading says so. The bot feeds
@@ -130,6 +129,10 @@ func (t *Trips) Run(ctx context.Context) error {
 
 // look is one tick.
 func (t *Trips) look() {
+	t.mu.Lock()
+	t.clock.wake()
+	t.nap.Store(int64(t.clock.nap))
+	t.mu.Unlock()
 	_ = t.feed(func(m *tripMachine, now tripNow) error { // which reports its own panic
 		for symbol, at := range t.data {
 			if new := at.Load(); new > 0 {
@@ -138,7 +141,6 @@ func (t *Trips) look() {
 				m.hear(feedData+symbol, t.cfg.MaxDataAge, then, now)
 			}
 		}
-		t.nap.Store(int64(boottime.Slept() - t.clock.slept))
 		m.tick(now)
 		return nil
 	})
