@@ -30,6 +30,7 @@ type exchange struct {
 	armed  []time.Time // when
 	fired  int
 	fail   error         // of every call
+	blind  error         // of reading the orders
 	hang   bool          // every call takes effect, and is not answered
 	slow   time.Duration // before a call takes effect
 	spares bool
@@ -84,7 +85,9 @@ func (x *exchange) fire() {
 
 func (x *exchange) Orders(ctx context.Context) (orders []andon.Order, err error) {
 	err = x.answer(ctx, func() { orders = append(orders, x.orders...) })
-	return orders, err
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	return orders, errors.Join(err, x.blind)
 }
 
 func (x *exchange) Positions(context.Context) ([]andon.Position, error) {
@@ -177,12 +180,13 @@ func TestDeadManProtectsBeforeTheGateOpens(t *testing.T) {
 		require.NoError(t, sw.Resume(t.Context(), "alice", "fine", sw.Status().Holds))
 		require.Equal(t, Reducing, sw.State())
 		require.Contains(t, by(sw, "andon/deadman/kraken", true)[0].Reason, "NOT PROTECTED: 1 of 1 open legs")
-		x.set(func() { x.fail = errors.New("503") }) // not known is not protected
+		x.set(func() { x.blind = errors.New("503") }) // not known is not protected
 		x.protect()
 		time.Sleep(5 * time.Second)
 		synctest.Wait()
 		require.Equal(t, Reducing, sw.State())
-		x.set(func() { x.fail = nil })
+		require.Contains(t, by(sw, "andon/deadman/kraken", true)[0].Reason, "live orders are not known: 503")
+		x.set(func() { x.blind = nil })
 		time.Sleep(5 * time.Second)
 		synctest.Wait()
 		require.NoError(t, sw.Resume(t.Context(), "alice", "fine", sw.Status().Holds))
