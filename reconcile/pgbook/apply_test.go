@@ -215,34 +215,34 @@ func TestLaw9_AMissingFillIsInsertedOnce(t *testing.T) {
 	require.Equal(t, "1", value(t, pool, `SELECT count(*) FROM andon.fills`))
 }
 
-// TestLaw9_ARowThatTheBotInsertsMeanwhileIsSeen: the bot's own writer, which knows
-// nothing of the book, inserts a row of the same leg between check and commit.
-func TestLaw9_ARowThatTheBotInsertsMeanwhileIsSeen(t *testing.T) {
-	var book *pgbook.Book
+// TestLaw9_NobodyElseWritesMeanwhile: the bot's own writer, which knows nothing of the
+// book, cannot insert a row of the same leg between the check of the facts and the commit.
+func TestLaw9_NobodyElseWritesMeanwhile(t *testing.T) {
 	var pool *pgxpool.Pool
-	var once sync.Once
-	var bot sync.WaitGroup
-	checks := 0
+	insert := func(timeout string) error {
+		tx, err := pool.Begin(t.Context())
+		require.NoError(t, err)
+		_, err = tx.Exec(t.Context(), `SELECT set_config('lock_timeout', $1, true)`, timeout)
+		require.NoError(t, err)
+		_, err = tx.Exec(t.Context(), `INSERT INTO positions (symbol, quantity, status) VALUES ('A', 100, 'open')`)
+		if err != nil {
+			return errors.Join(err, tx.Rollback(t.Context()))
+		}
+		return tx.Commit(t.Context())
+	}
+	asked := 0
+	var book *pgbook.Book
 	book, pool = playbookBook(t, func(c *pgbook.Config) {
 		c.CheckWrite = func() error {
-			if checks++; checks == 2 { // everything is done but the commit
-				once.Do(func() {
-					bot.Go(func() {
-						_, err := pool.Exec(context.Background(), `INSERT INTO positions (symbol, quantity, status) VALUES ('A', 100, 'open')`)
-						if err != nil {
-							t.Error(err)
-						}
-					})
-					require.Eventually(t, func() bool {
-						return value(t, pool, `SELECT count(*) FROM pg_locks WHERE NOT granted AND relation = 'positions'::regclass`) == "1"
-					}, time.Minute, 5*time.Millisecond, "the bot waits")
-				})
+			if asked++; asked == 2 { // everything is done but the commit
+				require.ErrorContains(t, insert("20ms"), "lock timeout")
+				require.Equal(t, "0", value(t, pool, `SELECT count(*) FROM positions`), "readers go on")
 			}
 			return nil
 		}
 	})
 	require.NoError(t, book.Apply(t.Context(), transaction("p", positionEdit("A", nil, rows(position("A", "1", "2"))))))
-	bot.Wait()
+	require.NoError(t, insert("1min"))
 	err := book.Apply(t.Context(), transaction("p2", positionEdit("A", rows(position("A", "1", "2")), nil)))
 	require.ErrorIs(t, err, reconcile.ErrMoved, "its row is seen by the next plan")
 }
