@@ -68,7 +68,7 @@ func TestNamesAreAlwaysQuoted(t *testing.T) {
 	require.NoError(t, pgbook.Migrate(t.Context(), pool, `my "own"; --`))
 	exec(t, pool, `CREATE TABLE canary (n int)`)
 	names := rapid.OneOf(
-		rapid.SampledFrom([]string{`"`, `""`, `a"; DROP TABLE canary; --`, `select`, `Positions`, `a b`, `é`, `$1`, `'`, `\`, `%s`, "\n", `a.b`}),
+		rapid.SampledFrom([]string{`"`, `""`, `a"; DROP TABLE canary; --`, `select`, `Positions`, `a b`, `é`, `$1`, `'`, `\`, `%s`, "\n", `a.b`, `k`, `t`, `x`, `d`, `q`, `s`, `e`, `venue`, `leg`, `andon_row`}),
 		rapid.StringMatching(`[a-z"';\\ $.()-]{1,20}`),
 	)
 	rapid.Check(t, func(r *rapid.T) {

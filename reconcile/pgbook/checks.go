@@ -339,10 +339,10 @@ func (b *Book) positionsOfFills(r *run) (string, error) {
 		WHERE coalesce(p.quantity, 0) <> coalesce(f.quantity, 0) OR coalesce(p.bad, 0) + coalesce(f.bad, 0) > 0`, nil
 }
 
-// repeated selects the rows of a table that have one of these keys in common.
+// repeated selects the rows of a table that have one of these keys in common. It gives
+// nothing a name, which could be that of a column.
 func repeated(l *layout, key, condition string) string {
-	return "SELECT t.ctid, t.* FROM " + l.sql() + " t JOIN (SELECT " + key + " AS k FROM " + l.sql() +
-		" WHERE " + condition + " GROUP BY 1 HAVING count(*) > 1) d ON " + key + " = d.k WHERE " + condition
+	return rowsWhere(l, condition+" AND "+key+" IN (SELECT "+key+" FROM "+l.sql()+" WHERE "+condition+" GROUP BY 1 HAVING count(*) > 1)")
 }
 
 // duplicatePositions finds legs with more than one row that is held.
@@ -392,8 +392,8 @@ func duplicateTrades(l *layout) (string, error) {
 	if id := l.of("id"); id != nil {
 		return repeated(l, quoted(id.name)+"::text", quoted(id.name)+" IS NOT NULL"), nil
 	}
-	return "SELECT t.ctid, t.* FROM " + l.sql() + " t JOIN (SELECT x::text AS k FROM " + l.sql() +
-		" x GROUP BY 1 HAVING count(*) > 1) d ON t::text = d.k", nil
+	return "SELECT t.ctid, t.* FROM " + l.sql() + " AS t WHERE (t.*)::text IN (SELECT (x.*)::text FROM " + l.sql() +
+		" AS x GROUP BY 1 HAVING count(*) > 1)", nil
 }
 
 // openTrades is the condition for trades that hold a position.

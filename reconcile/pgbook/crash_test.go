@@ -28,7 +28,7 @@ const (
 	damage = `CREATE TABLE positions (symbol text, quantity numeric, entry_price numeric, current_price numeric, status text);
 		CREATE TABLE trades (status text, created_at timestamptz, size numeric, leverage numeric, ip_address text);
 		INSERT INTO positions VALUES ('A', 1, 2, NULL, 'open'), ('B', 3, 4, NULL, 'open')`
-	again = `TRUNCATE positions, andon.applied, andon.repairs, andon.fills;
+	again = `DELETE FROM positions; DELETE FROM andon.repairs; DELETE FROM andon.applied; DELETE FROM andon.fills;
 		INSERT INTO positions VALUES ('A', 1, 2, NULL, 'open'), ('B', 3, 4, NULL, 'open')`
 	state = `SELECT concat_ws(' ', (SELECT string_agg(concat_ws('|', symbol, quantity, status), ',' ORDER BY symbol) FROM positions),
 		(SELECT count(*) FROM andon.fills), (SELECT count(*) FROM andon.applied), (SELECT count(*) FROM andon.repairs))`

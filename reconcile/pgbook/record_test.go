@@ -69,7 +69,7 @@ func TestLaw6_FillsWhoseCommitWasLostAreRecordedAgain(t *testing.T) {
 	for _, attempts := range []int{5, 1} {
 		book := open(t, through, func(c *pgbook.Config) { c.Attempts = attempts })
 		for n, reached := 1, true; reached; n++ {
-			exec(t, pool, `TRUNCATE andon.fills`)
+			exec(t, pool, `DELETE FROM andon.fills`)
 			left := n
 			m.after = func(c net.Conn) error {
 				if left--; left != 0 {
