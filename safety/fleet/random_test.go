@@ -21,7 +21,7 @@ import (
 // Seeded runs of a fleet whose lines fail in every way, whose machines sleep, and whose
 // clocks run at different rates, halted and resumed by anybody at any time. However it
 // goes, no Enter succeeds after a Halt has returned; porcupine judges. ANDON_RUNS is how
-// many, 15 by default, from ANDON_SEED on.
+// many, 10 by default, from ANDON_SEED on.
 func TestLaw2_RandomFleets(t *testing.T) {
 	number := func(name string, def int) int {
 		n, err := strconv.Atoi(os.Getenv(name))
@@ -30,7 +30,7 @@ func TestLaw2_RandomFleets(t *testing.T) {
 		}
 		return n
 	}
-	runs, seed := number("ANDON_RUNS", 15), number("ANDON_SEED", 1)
+	runs, seed := number("ANDON_RUNS", 10), number("ANDON_SEED", 1)
 	var fired [fleettest.Late + 1]int
 	halts, enters, sleeps := 0, 0, 0
 	for n := range runs {
