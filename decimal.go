@@ -122,6 +122,14 @@ func (d Decimal) toBig() (coef *big.Int, decimals int) {
 	return coef, decimals
 }
 
+// Coefficient returns d as coef / 10^decimals, where coef is hi × 2^64 + lo with the
+// sign that neg says. It is for exact integer arithmetic of one's own. It is not ok
+// for a sum of 2^128 or more once the point is removed.
+func (d Decimal) Coefficient() (neg bool, hi, lo uint64, decimals int, ok bool) {
+	neg, hi, lo, prec, ok := d.d.ToHiLo()
+	return neg, hi, lo, int(prec), ok
+}
+
 // norm brings a sum back to lowest terms.
 func norm(d udecimal.Decimal) Decimal {
 	neg, hi, lo, prec, ok := d.ToHiLo()

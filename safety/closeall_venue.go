@@ -108,21 +108,8 @@ func readVenue(ctx context.Context, name string, a andon.Account) (FlatReport, V
 
 // inFlightOn returns the client ids of the orders of a venue that passed the gate and
 // are not settled.
-func (s *Switch) inFlightOn(venue string) (ids []string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for id, t := range s.book.byID {
-		if id.venue == venue && t.phase != accepted {
-			ids = append(ids, id.client)
-		}
-	}
-	if !s.gate.Load().fast { // else the slots belong to orders of a trading that was resumed
-		for i := range s.slots {
-			if sl := &s.slots[i]; sl.word.Load()&slotMask == slotFlying && sl.venue == venue {
-				ids = append(ids, sl.id)
-			}
-		}
-	}
-	slices.Sort(ids)
-	return slices.Compact(ids)
+func (s *Switch) inFlightOn(venue string) []string {
+	names, _ := s.ledger(venue).unsettled()
+	slices.Sort(names)
+	return names
 }

@@ -5,10 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"maps"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/andon-go/andon"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/metric"
 )
 
 // Recorder puts a decision on the timeline.
@@ -65,6 +69,30 @@ type Config struct {
 	// where it has any entry, a symbol without one is denied.
 	MaxPosition map[string]andon.Decimal
 
+	// Limits bound what adds exposure, on every venue and symbol. Defaults to none.
+	Limits Limits
+
+	// SymbolLimits are the limits of single symbols: a field that is set stands in the
+	// place of that of Limits. Those of a whole venue cannot be set here.
+	SymbolLimits map[string]Limits
+
+	// Features are the names that a throttle may switch off; see Switch.Feature.
+	// Defaults to DefaultFeatures.
+	Features []string
+
+	// MaxMarkAge is how long a mark counts. Defaults to 10 s.
+	MaxMarkAge time.Duration
+
+	// MaxEquityAge is how long an equity counts. Defaults to 1 min.
+	MaxEquityAge time.Duration
+
+	// RememberIDs is how many client ids of a venue are remembered, at least, after
+	// their orders are settled: an order under one of them is denied. Up to twice as
+	// many are, and those of a view's orders are among them. An id whose order was
+	// Refused is free again. Defaults to 4,096, at most 1,048,576. A restart forgets
+	// them all but for those that the next view shows.
+	RememberIDs int
+
 	// HedgeVenues are the venues whose symbols have a long and a short leg. An order
 	// there without a leg is denied.
 	HedgeVenues []string
@@ -94,6 +122,18 @@ type Config struct {
 	// Recorder receives every decision. Nil means that only Log does.
 	Recorder Recorder
 
+	// MeterProvider is asked for the instruments of OpenTelemetry, which it observes;
+	// the gate's way of an order carries none of it, and without a provider nothing is
+	// lost. Defaults to the global one. Each carries the attribute bot:
+	//
+	//	andon.safety.trading_state     0 halted, 1 reducing, 2 active
+	//	andon.safety.holds             holds in force, by source and state
+	//	andon.safety.orders.in_flight  orders that passed the gate and are not settled
+	//	andon.safety.orders.denied     orders that did not pass, by reason
+	//	andon.safety.exits.past_limit  exits that passed beyond a limit, by reason
+	//	andon.safety.halt.duration     seconds that the oldest halt is in force
+	MeterProvider metric.MeterProvider
+
 	// Log receives what the switch does. Defaults to slog.Default.
 	Log *slog.Logger
 }
@@ -114,8 +154,25 @@ func (c Config) withDefaults() Config {
 	def(&c.MaxViewAge, time.Minute)
 	def(&c.SettleAfter, 10*time.Second)
 	def(&c.LookupWithin, 5*time.Second)
+	def(&c.MaxMarkAge, 10*time.Second)
+	def(&c.MaxEquityAge, time.Minute)
+	if c.RememberIDs == 0 {
+		c.RememberIDs = 1 << 12
+	}
+	if c.Features == nil {
+		c.Features = DefaultFeatures()
+	}
+	c.Limits = c.Limits.withDefaults()
+	c.SymbolLimits = maps.Clone(c.SymbolLimits) // the gate reads it without a lock
+	for symbol, l := range c.SymbolLimits {
+		c.SymbolLimits[symbol] = l.withDefaults()
+	}
+	c.MaxPosition = maps.Clone(c.MaxPosition)
 	if c.Log == nil {
 		c.Log = slog.Default()
+	}
+	if c.MeterProvider == nil {
+		c.MeterProvider = otel.GetMeterProvider()
 	}
 	return c
 }
@@ -153,7 +210,7 @@ func (c Config) validate() error {
 	}{
 		{"FlagPoll", c.FlagPoll}, {"DurableWithin", c.DurableWithin}, {"DrainWithin", c.DrainWithin},
 		{"ProbeEvery", c.ProbeEvery}, {"MaxViewAge", c.MaxViewAge}, {"SettleAfter", c.SettleAfter},
-		{"LookupWithin", c.LookupWithin},
+		{"LookupWithin", c.LookupWithin}, {"MaxMarkAge", c.MaxMarkAge}, {"MaxEquityAge", c.MaxEquityAge},
 	} {
 		if d.d < 0 {
 			add("%s %v is negative", d.name, d.d)
@@ -162,7 +219,23 @@ func (c Config) validate() error {
 	for symbol, q := range c.MaxPosition {
 		if q.Sign() < 0 {
 			add("MaxPosition[%q] %v is negative", symbol, q)
+		} else if _, ok := toUnits(q); !ok {
+			add("MaxPosition[%q] %v is %s or more, which the gate does not count", symbol, q, maxWhole)
 		}
+	}
+	if c.RememberIDs < 0 || c.RememberIDs > 1<<20 {
+		add("RememberIDs %d is not within 0 to %d", c.RememberIDs, 1<<20)
+	}
+	errs = append(errs, c.Limits.validate("Limits."))
+	for symbol, l := range c.SymbolLimits {
+		errs = append(errs, l.validateSymbol(fmt.Sprintf("SymbolLimits[%q].", symbol)))
+	}
+	names := map[string]bool{}
+	for i, name := range c.Features {
+		if strings.TrimSpace(name) == "" || names[name] {
+			add("Features[%d] %q is empty or there twice", i, name)
+		}
+		names[name] = true
 	}
 	return errors.Join(errs...)
 }

@@ -50,7 +50,10 @@ type DeniedError struct {
 	Order  string       // client id; empty for a check without an order
 	Leg    andon.LegKey // zero for a check without an order
 	Holds  []Hold       // in force, strictest first
-	Why    string       // what else stood in the way; empty where the holds say it all
+	Reason Reason       // the rule that stood in the way: the holds, a limit, the order itself
+	Bound  string       // where Reason is a limit: its value
+	Found  string       // where Reason is a limit: what was found, or the datum that is missing
+	Why    string       // in words; empty where the holds say it all
 }
 
 // Error says what was denied, why, and what stands in the way.

@@ -160,11 +160,23 @@ type stateFile struct {
 	State
 }
 
-const stateVersion = 1
+// stateVersion is the newest that is read. What an older program would misread is
+// written under a newer version, so that it halts and says so.
+const stateVersion = 2
+
+// version returns the lowest version that can tell the state: 2 since holds throttle.
+func (s State) version() int {
+	for _, h := range s.Holds {
+		if h.Throttle != nil {
+			return 2
+		}
+	}
+	return 1
+}
 
 // encodeState returns the JSON of the state followed by a line with its SHA-256.
 func encodeState(s State) ([]byte, error) {
-	b, err := json.MarshalIndent(stateFile{stateVersion, s}, "", "  ")
+	b, err := json.MarshalIndent(stateFile{s.version(), s}, "", "  ")
 	if err != nil {
 		return nil, fmt.Errorf("state: %w", err)
 	}
@@ -187,8 +199,8 @@ func decodeState(b []byte) (State, error) {
 	if err := json.Unmarshal(body, &version); err != nil {
 		return State{}, err
 	}
-	if version.Version != stateVersion {
-		return State{}, fmt.Errorf("version %d, this program reads %d", version.Version, stateVersion)
+	if version.Version < 1 || version.Version > stateVersion {
+		return State{}, fmt.Errorf("version %d, this program reads 1 to %d", version.Version, stateVersion)
 	}
 	var s stateFile
 	dec := json.NewDecoder(bytes.NewReader(body))
@@ -213,7 +225,9 @@ func (s State) validate() error {
 		switch {
 		case h.ID == 0 || h.ID > s.LastHold || seen[h.ID]:
 			errs = append(errs, fmt.Errorf("holds[%d]: id %d is not unique within 1 to %d", i, h.ID, s.LastHold))
-		case h.State != Halted && h.State != Reducing:
+		case h.Throttle != nil && h.Throttle.validate(nil) != nil:
+			errs = append(errs, fmt.Errorf("holds[%d]: throttle: %w", i, h.Throttle.validate(nil)))
+		case h.State != Halted && h.State != Reducing && (h.State != Active || h.Throttle == nil):
 			errs = append(errs, fmt.Errorf("holds[%d]: state %v holds nothing", i, h.State))
 		case h.By == "" || h.Reason == "":
 			errs = append(errs, fmt.Errorf("holds[%d]: by %q, reason %q: neither may be empty", i, h.By, h.Reason))

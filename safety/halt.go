@@ -3,9 +3,7 @@ package safety
 import (
 	"context"
 	"errors"
-	"fmt"
 	"slices"
-	"sort"
 	"strings"
 	"time"
 )
@@ -60,13 +58,19 @@ func (s *Switch) Drain(ctx context.Context) (inFlight []string, err error) {
 	return r.InFlight, err
 }
 
-func (s *Switch) engage(state TradingState, by, reason string) Hold {
+// named fills in what a hold may not lack: stopping is not refused for a form.
+func named(by, reason string) (string, string) {
 	if strings.TrimSpace(by) == "" {
 		by = "somebody who gave no name"
 	}
 	if strings.TrimSpace(reason) == "" {
 		reason = "no reason given"
 	}
+	return by, reason
+}
+
+func (s *Switch) engage(state TradingState, by, reason string) Hold {
+	by, reason = named(by, reason)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.place(Hold{State: state, By: by, Reason: reason})
@@ -99,20 +103,23 @@ func (s *Switch) drain(ctx context.Context, start time.Time, r *Report) error {
 // whose outcome is unknown are named at once when they are all that is left: no
 // waiting settles them.
 func (s *Switch) waitSettled(ctx context.Context) []string {
+	s.draining.Add(1) // before the first look, so that no exit after it is missed
+	defer s.draining.Add(-1)
 	var last []string
-	for {
+	for look := 0; ; look++ {
 		s.mu.Lock()
-		names, waiting, open := s.names()
+		open := s.gate.Load().state == Active
+		names, waiting := s.names()
 		if s.settled == nil {
 			s.settled = make(chan struct{})
 		}
 		settled := s.settled
 		s.mu.Unlock()
-		if open {
-			return last // resumed meanwhile: what was in flight before may be so still
-		}
-		if waiting == 0 {
+		switch {
+		case waiting == 0:
 			return names
+		case open && look > 0:
+			return last // resumed meanwhile: what was in flight before may be so still
 		}
 		last = names
 		select {
@@ -124,43 +131,35 @@ func (s *Switch) waitSettled(ctx context.Context) []string {
 }
 
 // names returns the client ids of the orders that have passed the gate and are not
-// settled, and how many of them may still settle by themselves. Called with mu held.
-func (s *Switch) names() (ids []string, waiting int, open bool) {
-	ids = s.book.unresolved()
-	for id, t := range s.book.byID {
+// settled, and how many of them may still settle by themselves.
+func (s *Switch) names() (names []string, waiting int) {
+	for _, b := range s.books.list() {
+		unsettled, flying := b.unsettled()
+		names, waiting = append(names, unsettled...), waiting+flying
+	}
+	slices.Sort(names)
+	return slices.Compact(names), waiting
+}
+
+// unsettled is names of one venue, in no order.
+func (b *ledger) unsettled() (names []string, waiting int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, t := range b.orders {
+		if t.phase != accepted {
+			names = append(names, t.id)
+		}
 		if t.phase == flying {
-			ids = append(ids, id.client)
 			waiting++
 		}
 	}
-	if s.gate.Load().fast {
-		// Trading was resumed meanwhile: the slots belong to newer orders.
-		return ids, waiting, true
-	}
-	for i := range s.slots {
-		sl := &s.slots[i]
-		switch sl.word.Load() & slotMask {
-		case slotFlying:
-			ids = append(ids, sl.id)
-			waiting++
-		case slotClaimed: // between two instructions, or held up there by the scheduler
-			ids = append(ids, fmt.Sprintf("(an order at the gate, slot %d)", i))
-			waiting++
-		}
-	}
-	sort.Strings(ids)
-	return slices.Compact(ids), waiting, false
+	return names, waiting
 }
 
 // wake tells those who drain that an order has exited.
 func (s *Switch) wake() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.wakeLocked()
-}
-
-func (s *Switch) wakeLocked() {
-	s.noteQuiet()
 	if s.settled != nil {
 		close(s.settled)
 		s.settled = nil

@@ -121,8 +121,8 @@ func TestLaw1_StateInDoubtHalts(t *testing.T) {
 		{"continued", "checksum does not match", func(w string) string { return w + "x" }},
 		{"zeros", "no checksum line", func(w string) string { return strings.Repeat("\x00", len(w)) }},
 		{"oversize", "larger than", func(w string) string { return w + strings.Repeat(" ", 1<<20) }},
-		{"newer version", "version 2, this program reads 1", func(string) string {
-			return summed(`{"version":2,"name":"test","seq":1,"last_hold":1,"holds":[],"gates":[],` + resumed + "}\n")
+		{"newer version", "version 3, this program reads 1 to 2", func(string) string {
+			return summed(`{"version":3,"name":"test","seq":1,"last_hold":1,"holds":[],"gates":[],` + resumed + "}\n")
 		}},
 		{"field of another program", "unknown field", func(string) string {
 			return summed(`{"version":1,"name":"test","seq":1,"last_hold":1,"holds":[],"gates":[],` + resumed + "}\n")

@@ -46,7 +46,7 @@ func (s *Switch) leasedState(state TradingState) TradingState {
 // noLease says why nothing that adds exposure passes although no hold forbids it.
 const noLease = "the lease is over or was never had: nothing that adds exposure passes until it is renewed"
 
-var errNoLease = &DeniedError{State: Reducing, Intent: Increase, Why: noLease}
+var errNoLease = &DeniedError{State: Reducing, Intent: Increase, Reason: ReasonLease, Why: noLease}
 
 // Lapsed reports whether the lease that the order entered under is over, so that the
 // order must not be sent any more: Exit with Refused, and Enter again. It is for a
@@ -54,7 +54,7 @@ var errNoLease = &DeniedError{State: Reducing, Intent: Increase, Why: noLease}
 // order that the gate found to be an exit, and every order of a switch without a
 // Lease, never lapses.
 func (p Permit) Lapsed() bool {
-	return p.until != 0 && p.until <= p.sw.cfg.Lease.Now()
+	return p.until != 0 && p.until <= p.book.sw.cfg.Lease.Now()
 }
 
 // Context returns the context for the venue call: ctx, which besides ends when the
@@ -66,7 +66,7 @@ func (p Permit) Context(ctx context.Context) (_ context.Context, cancel context.
 	if p.until == 0 {
 		return ctx, func() {}
 	}
-	left := p.until - p.sw.cfg.Lease.Now()
+	left := p.until - p.book.sw.cfg.Lease.Now()
 	ctx, cancel = context.WithTimeout(ctx, left)
 	return &leasedContext{Context: ctx, p: p, cancel: cancel}, cancel
 }

@@ -62,7 +62,7 @@ func TestLaw1_WithoutALeaseNothingAddsExposure(t *testing.T) {
 	l.until.Store(int64(time.Hour + 1))
 	require.Equal(t, safety.Active, sw.State())
 	require.NoError(t, sw.Check())
-	p, err := enter(sw, order("a", andon.Buy, "1"))
+	p, err := enter(sw, order("b", andon.Buy, "1"))
 	require.NoError(t, err)
 	p.Exit(safety.Accepted)
 	l.now.Add(1)

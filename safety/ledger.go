@@ -1,48 +1,83 @@
 package safety
 
 import (
-	"fmt"
-	"sort"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/andon-go/andon"
 )
 
-// ledger is what the gate knows of positions and orders: the last verified view of
-// each venue, and every order that entered since. All of it is below Switch.mu.
-type ledger struct {
-	limits  map[string]andon.Decimal
-	hedge   map[string]bool
-	maxAge  time.Duration
-	venues  map[string]venueView
-	legs    map[andon.LegKey]*leg
-	byID    map[orderID]*tracked
-	free    []*tracked
-	unknown int                  // how many tracked orders have an unknown outcome
-	keep    bool                 // a view was given once, so every order is kept
-	moved   map[string]time.Time // when an order of a venue without a view was last forgotten
+// moment is an instant as nanoseconds since the switch was opened, by the monotonic
+// clock. Its zero value is the opening, which is the stricter answer wherever
+// something did not happen yet.
+type moment int64
+
+func (s *Switch) now() moment { return moment(time.Since(s.opened)) }
+
+// moment converts a time of anybody's clock: by its age, so that the wall clock may
+// have been set since.
+func (s *Switch) moment(t time.Time) moment {
+	now := time.Now() // once, so that nothing lies between two readings
+	return moment(now.Sub(s.opened) - now.Sub(t))
 }
 
-type orderID struct{ venue, client string }
+func (s *Switch) time(m moment) time.Time { return s.opened.Add(time.Duration(m)) }
 
-type venueView struct {
-	asked time.Time
-	hedge bool
+// ledger is what the gate knows of one venue: the last verified view, every order
+// that entered since, and what the limits count. All of it is below mu, which is
+// held for less time than a clock is read in, and inside which Switch.mu is never
+// taken.
+type ledger struct {
+	sw    *Switch
+	venue string
+
+	mu      sync.Mutex
+	symbols map[string]*symbol
+	last    *symbol // that was asked for
+	orders  []*tracked
+	free    []*tracked
+	ids     ids
+
+	maxView, maxMark, maxEquity moment // how long each counts, from the configuration
+
+	seen  bool   // a view was observed
+	asked moment // when the last one was asked for
+	hedge bool   // symbols have a long and a short leg
+	keep  bool   // a view was tried once: from here on it matters what orders did
+	blind bool   // an order was accepted before that and not kept
+	from  moment // a view asked for before it may not show what was not kept
+
+	limits counts
+}
+
+// symbol is one symbol of a venue and its legs.
+type symbol struct {
+	name string
+	legs [andon.Short + 1]leg
+
+	rules    rules
+	mark     units  // zero while none was given
+	markedAt moment // of the mark
+	passed   moment // when the last order passed, exits counted
+	gross    value  // what its legs could be worth at the mark; see ledger.regross
+	open     bool   // a leg has a position or an order
+	unmarked bool   // and there is no mark
 }
 
 // leg is one leg's verified quantity and the orders that may change it, added up:
 // those that the last view shows, and those kept since they entered.
 type leg struct {
-	quantity   andon.Decimal
+	quantity   units
 	shown, own sums
+	repeats    [2]repeat
 }
 
 // sums adds up the orders of one leg, by side: index 0 buys, 1 sells.
 type sums struct {
-	reserved [2][shares]andon.Decimal // what reduces, by whom it shares with
-	reach    [2]andon.Decimal         // what the venue does not keep from opening
+	reserved [2][shares]units // what reduces, by whom it shares with
+	reach    [2]units         // what the venue does not keep from opening
 	orders   [2]int
-	sizeless int // orders of which only the name is known
 }
 
 // share says which exits draw on the same leg. An order that waits for a trigger
@@ -81,296 +116,327 @@ func sideIndex(s andon.Side) int {
 type phase uint8
 
 const (
-	flying   phase = iota // entered, not exited
+	free     phase = iota // it is no order
+	flying                // entered, not exited
 	lost                  // its outcome is unknown
 	accepted              // the venue answered; a view asked for after that shows what it did
 )
 
 // tracked is one order that is kept, from Enter until a view shows what it did.
 type tracked struct {
-	id         orderID
-	key        andon.LegKey
-	side       andon.Side
+	id         string
+	hash       uint64 // of the id
+	symbol     *symbol
+	remaining  units
+	leg        andon.Leg
+	side       uint8
 	share      share
 	reduceOnly bool
-	sizeless   bool // it went the fast way, so its side and size are not known
-	remaining  andon.Decimal
 	phase      phase
-	exited     time.Time
+	exited     moment
 	use        uint64 // tells the permit of an earlier use of this value apart
+	at         int    // its place in ledger.orders
 }
 
-func newLedger(cfg Config) ledger {
-	b := ledger{
-		limits: cfg.MaxPosition,
-		hedge:  map[string]bool{},
-		maxAge: cfg.MaxViewAge,
-		venues: map[string]venueView{},
-		legs:   map[andon.LegKey]*leg{},
-		byID:   map[orderID]*tracked{},
-		moved:  map[string]time.Time{},
+// ledgers finds the ledger of a venue without a lock. There are as many as the bot
+// has venues, so they are looked through.
+type ledgers struct {
+	all atomic.Pointer[[]*ledger]
+	mu  sync.Mutex // of whoever adds one
+}
+
+func (ls *ledgers) list() []*ledger {
+	if p := ls.all.Load(); p != nil {
+		return *p
 	}
-	for _, v := range cfg.HedgeVenues {
-		b.hedge[v] = true
+	return nil
+}
+
+func (s *Switch) ledger(venue string) *ledger {
+	for _, b := range s.books.list() {
+		if b.venue == venue {
+			return b
+		}
 	}
+	return s.newLedger(venue)
+}
+
+func (s *Switch) newLedger(venue string) *ledger {
+	s.books.mu.Lock()
+	defer s.books.mu.Unlock()
+	old := s.books.list()
+	for _, b := range old {
+		if b.venue == venue {
+			return b
+		}
+	}
+	b := &ledger{
+		sw: s, venue: venue, symbols: map[string]*symbol{}, ids: newIDs(s.cfg.RememberIDs),
+		maxView: moment(s.cfg.MaxViewAge), maxMark: moment(s.cfg.MaxMarkAge), maxEquity: moment(s.cfg.MaxEquityAge),
+	}
+	for _, v := range s.cfg.HedgeVenues {
+		b.hedge = b.hedge || v == venue
+	}
+	all := append(old[:len(old):len(old)], b)
+	s.books.all.Store(&all)
 	return b
 }
 
-// needed reports whether orders have to be kept although trading is active.
-func (b *ledger) needed() bool {
-	return b.keep || len(b.limits) > 0 || len(b.hedge) > 0 || len(b.byID) > 0
-}
-
-// observed reports whether a view of the venue was ever given.
-func (b *ledger) observed(venue string) bool { _, ok := b.venues[venue]; return ok }
-
-// hedged reports whether the venue's symbols have two legs.
-func (b *ledger) hedged(venue string) bool { return b.hedge[venue] || b.venues[venue].hedge }
-
-// unresolved returns the client ids of the orders whose outcome is unknown.
-func (b *ledger) unresolved() []string {
-	var ids []string
-	if b.unknown > 0 {
-		for id, t := range b.byID {
-			if t.phase == lost {
-				ids = append(ids, id.client)
-			}
-		}
-		sort.Strings(ids)
+// symbol finds or makes a symbol's book.
+func (b *ledger) symbol(name string) *symbol {
+	if y := b.last; y != nil && y.name == name {
+		return y
 	}
-	return ids
-}
-
-// inFlight counts the orders that are not settled.
-func (b *ledger) inFlight() (n int) {
-	for _, t := range b.byID {
-		if t.phase != accepted {
-			n++
-		}
+	y := b.symbols[name]
+	if y == nil {
+		y = &symbol{name: name}
+		b.symbols[name] = y
+		b.learn(y)
 	}
-	return n
+	b.last = y
+	return y
 }
 
-func (b *ledger) leg(k andon.LegKey) *leg {
-	l := b.legs[k]
-	if l == nil {
-		l = &leg{}
-		b.legs[k] = l
-	}
-	return l
-}
-
-// reserved returns what the exits take that share the leg with o.
-func (l *leg) reserved(o *andon.Order) (sum andon.Decimal) {
-	i, own := sideIndex(o.Side), shareOf(o.Kind, o.ReduceOnly)
+// reserved returns what the exits take that share the leg with an order.
+func (l *leg) reserved(side uint8, own share, reduceOnly bool) (sum units) {
 	for sh := range share(shares) {
-		if sh == own || !o.ReduceOnly {
-			sum = sum.Add(l.shown.reserved[i][sh]).Add(l.own.reserved[i][sh])
+		if sh == own || !reduceOnly {
+			sum = sum.add(l.shown.reserved[side][sh]).add(l.own.reserved[side][sh])
 		}
 	}
 	return sum
 }
 
-func (s *sums) add(t *tracked) {
-	if t.sizeless {
-		s.sizeless++
-		return
+// reach returns the quantity that the leg could have once every buy, or every sell,
+// has traded whole, but for those that the venue keeps from opening.
+func (l *leg) reach(side uint8) units {
+	r := l.shown.reach[side].add(l.own.reach[side])
+	if side == 1 {
+		return l.quantity.sub(r)
 	}
-	i := sideIndex(t.side)
-	s.orders[i]++
-	s.reserved[i][t.share] = s.reserved[i][t.share].Add(t.remaining)
+	return l.quantity.add(r)
+}
+
+// reachWith is reach with one more order.
+func (l *leg) reachWith(t *tracked) units {
+	if t.side == 1 {
+		return l.reach(1).sub(t.remaining)
+	}
+	return l.reach(0).add(t.remaining)
+}
+
+func (s *sums) add(t *tracked) {
+	s.orders[t.side]++
+	s.reserved[t.side][t.share] = s.reserved[t.side][t.share].add(t.remaining)
 	if !t.reduceOnly {
-		s.reach[i] = s.reach[i].Add(t.remaining)
+		s.reach[t.side] = s.reach[t.side].add(t.remaining)
 	}
 }
 
 func (s *sums) take(t *tracked) {
-	if t.sizeless {
-		s.sizeless--
-		return
-	}
-	i := sideIndex(t.side)
-	s.orders[i]--
-	s.reserved[i][t.share] = s.reserved[i][t.share].Sub(t.remaining)
+	s.orders[t.side]--
+	s.reserved[t.side][t.share] = s.reserved[t.side][t.share].sub(t.remaining)
 	if !t.reduceOnly {
-		s.reach[i] = s.reach[i].Sub(t.remaining)
+		s.reach[t.side] = s.reach[t.side].sub(t.remaining)
 	}
 }
 
-func makeTracked(o *andon.Order) tracked {
-	return tracked{
-		id: orderID{o.Venue, o.ClientID}, key: o.Key(), side: o.Side,
-		share: shareOf(o.Kind, o.ReduceOnly), reduceOnly: o.ReduceOnly, remaining: o.Remaining(),
-	}
-}
-
-// enter keeps an order from now on.
-func (b *ledger) enter(o *andon.Order, sizeless bool) *tracked {
-	var t *tracked
+// unused returns an order that is not used, to be filled and entered.
+func (b *ledger) unused() *tracked {
 	if n := len(b.free); n > 0 {
-		t, b.free = b.free[n-1], b.free[:n-1]
-	} else {
-		t = &tracked{}
+		t := b.free[n-1]
+		b.free = b.free[:n-1]
+		return t
 	}
-	use := t.use + 1
-	*t = makeTracked(o)
-	t.use, t.sizeless = use, sizeless
-	b.byID[t.id] = t
-	b.leg(t.key).own.add(t)
-	return t
+	return &tracked{}
 }
 
-// forget drops an order.
-func (b *ledger) forget(t *tracked) {
-	b.legs[t.key].own.take(t)
-	delete(b.byID, t.id)
+// enter keeps an order from now on; at is the place that ids.find found for it.
+func (b *ledger) enter(t *tracked, at int) {
+	t.phase, t.at = flying, len(b.orders)
+	t.use++
+	b.ids.add(t.hash, t.id, at, t, b.orders)
+	b.orders = append(b.orders, t)
+	t.symbol.legs[t.leg].own.add(t)
+}
+
+// drop keeps an order no more. What it adds up to is left as it is.
+func (b *ledger) drop(t *tracked) {
+	last := len(b.orders) - 1
+	moved := b.orders[last]
+	b.orders[t.at], moved.at = moved, t.at
+	b.orders[last] = nil
+	b.orders = b.orders[:last]
+	t.phase = free
 	t.use++ // a permit that exits again finds another order
 	b.free = append(b.free, t)
 }
 
-// lose marks an order's outcome as unknown.
-func (b *ledger) lose(t *tracked, now time.Time) {
-	t.phase, t.exited = lost, now
-	b.unknown++
+// settle moves an order on by its outcome.
+func (b *ledger) settle(t *tracked, out Outcome) {
+	own := &t.symbol.legs[t.leg].own
+	switch {
+	case out == OutcomeUnknown:
+		t.phase, t.exited = lost, b.sw.now()
+		return
+	case out == Refused:
+		b.ids.forget(t.hash, t.id)
+		own.take(t)
+		b.drop(t)
+	case !b.keep: // nobody asks yet what it did; the first view must be of later
+		b.blind = true
+		own.take(t)
+		b.drop(t)
+	default:
+		now := b.sw.now()
+		if b.seen && now-b.asked <= b.maxView {
+			t.phase, t.exited = accepted, now
+			return
+		}
+		// The leg is not known anyway. So that a bot that never looks again does not
+		// keep every order for ever, only the sum is kept, and the next view must be
+		// of later.
+		b.from = now
+		if !b.seen {
+			own.take(t)
+		}
+		b.drop(t)
+	}
+	if b.limits.gross {
+		b.regross(t.symbol)
+	}
 }
 
-// observe replaces what is known of a venue by a view of it. Orders that had not
+// observe replaces what is known of the venue by a view of it. Orders that had not
 // exited when the view was asked for are kept on, since it may not show them.
-func (b *ledger) observe(v View) {
-	for k := range b.legs {
-		if k.Venue == v.Venue {
-			delete(b.legs, k)
+func (b *ledger) observe(v *readView) {
+	for _, y := range b.symbols {
+		for i := range y.legs {
+			l := &y.legs[i]
+			l.quantity, l.shown, l.own = units{}, sums{}, sums{}
 		}
 	}
-	for _, t := range b.byID {
-		if t.id.venue != v.Venue {
+	for i := len(b.orders) - 1; i >= 0; i-- {
+		t := b.orders[i]
+		if t.phase == accepted && t.exited < v.asked {
+			b.drop(t)
 			continue
 		}
-		if t.phase == accepted && t.exited.Before(v.Asked) {
-			delete(b.byID, t.id)
-			t.use++
-			b.free = append(b.free, t)
+		t.symbol.legs[t.leg].own.add(t)
+	}
+	for _, p := range v.positions {
+		y := b.symbol(p.symbol)
+		y.legs[p.leg].quantity = p.quantity
+		b.hedge = b.hedge || p.leg != andon.Net
+		if p.mark.sign() > 0 && (y.mark.sign() == 0 || y.markedAt <= v.asked) {
+			y.mark, y.markedAt = p.mark, v.asked
+		}
+	}
+	for i := range v.orders {
+		o := &v.orders[i]
+		o.symbol = b.symbol(o.symbolName)
+		b.hedge = b.hedge || o.leg != andon.Net
+		if o.id == "" {
+			o.symbol.legs[o.leg].shown.add(&o.tracked)
 			continue
 		}
-		b.leg(t.key).own.add(t)
-	}
-	hedge := b.hedge[v.Venue]
-	for _, p := range v.Positions {
-		b.leg(p.Key()).quantity = p.Quantity
-		hedge = hedge || p.Leg != andon.Net
-	}
-	for i := range v.Orders {
-		t := makeTracked(&v.Orders[i])
-		hedge = hedge || t.key.Leg != andon.Net
-		if own := b.byID[t.id]; own == nil || own.sizeless {
-			b.leg(t.key).shown.add(&t)
+		h := b.ids.hash(o.id)
+		e, at := b.ids.find(h, o.id)
+		if e == nil {
+			b.ids.add(h, o.id, at, nil, b.orders)
+		}
+		if e.kept() == nil {
+			o.symbol.legs[o.leg].shown.add(&o.tracked)
 		}
 	}
-	b.venues[v.Venue] = venueView{asked: v.Asked, hedge: hedge}
-	delete(b.moved, v.Venue)
+	b.seen, b.asked, b.blind = true, v.asked, false
+	if b.limits.gross {
+		b.regrossAll()
+	}
 }
 
 // verdict is what the ledger makes of an order.
 type verdict struct {
 	intent     Intent
 	unverified bool
-	why        string // where the intent is Increase: what kept it from being an exit
+	cause      cause // where the intent is Increase: what kept it from being an exit
 }
+
+// cause says why an order is no exit.
+type cause uint8
+
+const (
+	isExit    cause = iota
+	wrongSide       // it does not make the leg smaller, as far as the leg is known
+	tooMuch         // other exits have reserved the leg
+)
+
+// doubt says why a position is not known.
+type doubt uint8
+
+const (
+	known doubt = iota
+	noView
+	staleView
+	movedSince // an order sent since the last view may have moved it
+)
 
 // derive says what an order does to its leg, by the last verified position and by
 // every order that may change it in the meantime.
-func (b *ledger) derive(o *andon.Order, now time.Time) verdict {
+func (b *ledger) derive(t *tracked, conditional bool, now moment) verdict {
+	l := &t.symbol.legs[t.leg]
+	s := l.quantity.sign()
+	reduces := s != 0 && (s < 0) == (t.side == 0)
+	if !reduces && !t.reduceOnly {
+		return verdict{cause: wrongSide}
+	}
 	exit := Reduce
-	if o.Kind.Conditional() {
+	if conditional {
 		exit = Protect
 	}
-	doubt := b.doubt(o, now)
-	if doubt != "" && o.ReduceOnly {
+	d := b.doubt(l, now)
+	if d != known && t.reduceOnly {
 		return verdict{intent: exit, unverified: true} // the venue keeps it from opening
 	}
-	l := b.legs[o.Key()]
-	if l == nil {
-		l = &leg{}
+	if !reduces {
+		return verdict{cause: wrongSide}
 	}
-	if o.Side.Sign()*l.quantity.Sign() >= 0 {
-		why := fmt.Sprintf("%v does not reduce a leg of %v", o.Side, l.quantity)
-		if doubt != "" {
-			why = doubt + "; an exit must be reduce-only, or wait for a view"
-		}
-		return verdict{why: why}
+	if l.quantity.abs().sub(l.reserved(t.side, t.share, t.reduceOnly)).less(t.remaining) {
+		return verdict{cause: tooMuch}
 	}
-	reserved := l.reserved(o)
-	if l.quantity.Abs().Sub(reserved).Less(o.Remaining()) {
-		return verdict{why: fmt.Sprintf("%v is more than the leg of %v less the %v of orders that are live or in flight: cancel one of them first",
-			o.Remaining(), l.quantity, reserved)}
-	}
-	return verdict{intent: exit, unverified: doubt != ""}
+	return verdict{intent: exit, unverified: d != known}
 }
 
-// stale says why a venue's positions are not known, or nothing.
-func (b *ledger) stale(o *andon.Order, now time.Time) string {
-	view, ok := b.venues[o.Venue]
+// viewDoubt says why the venue's positions are not known.
+func (b *ledger) viewDoubt(now moment) doubt {
 	switch {
-	case !ok:
-		return fmt.Sprintf("the position of %v is not known: no view of venue %q was observed", o.Key(), o.Venue)
-	case now.Sub(view.asked) > b.maxAge:
-		return fmt.Sprintf("the position of %v is not known: the last view is of %s", o.Key(), view.asked.UTC().Format(time.RFC3339Nano))
+	case !b.seen:
+		return noView
+	case now-b.asked > b.maxView:
+		return staleView
 	}
-	return ""
+	return known
 }
 
-// doubt says why the position of the order's leg is not known, or nothing. Orders
-// kept since the last view leave no doubt as long as all they can do is to make the
-// leg smaller, since what they take is reserved.
-func (b *ledger) doubt(o *andon.Order, now time.Time) string {
-	if why := b.stale(o, now); why != "" {
-		return why
-	}
-	l := b.legs[o.Key()]
-	if l == nil {
-		return ""
+// doubt says why the position of a leg is not known. Orders kept since the last view
+// leave no doubt as long as all they can do is to make the leg smaller, since what
+// they take is reserved.
+func (b *ledger) doubt(l *leg, now moment) doubt {
+	if d := b.viewDoubt(now); d != known {
+		return d
 	}
 	buys, sells := l.own.orders[0] > 0, l.own.orders[1] > 0
-	moved := l.own.sizeless > 0
-	switch l.quantity.Sign() {
+	moved := false
+	switch l.quantity.sign() {
 	case 0:
-		moved = moved || buys || sells
+		moved = buys || sells
 	case 1:
-		moved = moved || buys || l.quantity.Less(l.own.reach[1])
+		moved = buys || l.quantity.less(l.own.reach[1])
 	case -1:
-		moved = moved || sells || l.quantity.Abs().Less(l.own.reach[0])
+		moved = sells || l.quantity.neg().less(l.own.reach[0])
 	}
-	if !moved {
-		return ""
+	if moved {
+		return movedSince
 	}
-	return fmt.Sprintf("the position of %v is not known: an order sent since the last view may have moved it", o.Key())
-}
-
-// overLimit says why an order would take its leg beyond the largest position, or
-// nothing. Every live order is counted as if it traded whole, but for those that
-// the venue keeps from opening.
-func (b *ledger) overLimit(o *andon.Order, now time.Time) string {
-	limit, ok := b.limits[o.Symbol]
-	if !ok {
-		return fmt.Sprintf("MaxPosition has no entry for symbol %q", o.Symbol)
-	}
-	if why := b.stale(o, now); why != "" {
-		return why
-	}
-	reach := o.Signed()
-	if l := b.legs[o.Key()]; l != nil {
-		if l.own.sizeless > 0 {
-			return fmt.Sprintf("the position of %v is not known: the outcome of an order on it is unknown", o.Key())
-		}
-		i := sideIndex(o.Side)
-		others := l.shown.reach[i].Add(l.own.reach[i])
-		if o.Side == andon.Sell {
-			others = others.Neg()
-		}
-		reach = reach.Add(others).Add(l.quantity)
-	}
-	if reach.Sign() == o.Side.Sign() && limit.Less(reach.Abs()) {
-		return fmt.Sprintf("the leg could reach %v, MaxPosition is %v", reach, limit)
-	}
-	return ""
+	return known
 }

@@ -20,9 +20,14 @@ type Switch struct {
 	ownsStore *FileStore // to close; nil where the caller gave a Store
 
 	// What the hot path reads and writes. Everything else is below mu.
-	gate  atomic.Pointer[gate]
-	write atomic.Pointer[DeniedError] // why writes are denied; nil where they are not
-	slots [slotCount]slot
+	opened   time.Time // the zero moment
+	gate     atomic.Pointer[gate]
+	write    atomic.Pointer[DeniedError] // why writes are denied; nil where they are not
+	books    ledgers
+	draining atomic.Int32 // how many wait for orders to settle
+	tally    tally
+
+	uninstrument func() error // nil where there are no metrics
 
 	ctx  context.Context // ends with Close
 	stop context.CancelFunc
@@ -34,10 +39,9 @@ type Switch struct {
 	resumed Resumption
 	flags   []FlagStatus
 	running bool
-	book    ledger
 	trips   *Trips        // nil where OpenTrips was not called
 	windows *TripState    // what was loaded of them; kept as it is while trips is nil
-	quiet   time.Time     // see noteQuiet; zero while unknown
+	limits  *limitSet     // in force
 	settled chan struct{} // closed when an order may have settled; nil while nobody waits for that
 
 	saving  bool   // a saver goroutine is at work
@@ -70,12 +74,12 @@ func Open(ctx context.Context, cfg Config) (*Switch, error) {
 		return nil, fmt.Errorf("safety: %w", err)
 	}
 	s := &Switch{
-		cfg:   cfg,
-		saved: make(chan struct{}),
-		book:  newLedger(cfg),
+		cfg:    cfg,
+		opened: time.Now(),
+		saved:  make(chan struct{}),
 	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
-	var opening error
+	var opening, err error
 	if cfg.Store == nil {
 		f, err := OpenFileStore(cfg.Dir)
 		switch {
@@ -100,6 +104,9 @@ func Open(ctx context.Context, cfg Config) (*Switch, error) {
 	}
 	s.mu.Unlock()
 	s.lookAll()
+	if s.uninstrument, err = s.instrument(cfg.MeterProvider); err != nil { // the stop does not depend on who looks at it
+		s.cfg.Log.Warn("safety: no metrics", "err", err)
+	}
 	for _, f := range s.flags {
 		s.cfg.Log.Info("safety: listening to flag", "path", f.Path, "resolved", f.Resolved, "device", f.Device,
 			"mount_namespace", f.MountNamespace, "state", f.State, "write", f.Write, "present", f.Present)
@@ -161,6 +168,8 @@ const (
 	byWatch = "andon/watch"
 	byFlag  = "andon/flag" // and the flag's path
 	byClose = "andon/close"
+
+	byRepeats = "andon/repeats"
 )
 
 // lateStore stands in for a directory that could not be opened at first.
@@ -222,6 +231,9 @@ func (s *Switch) Close() error {
 	if s.ownsStore != nil {
 		err = errors.Join(err, s.ownsStore.Close())
 	}
+	if s.uninstrument != nil {
+		err = errors.Join(err, s.uninstrument())
+	}
 	if l, ok := s.cfg.Store.(*lateStore); ok && l.f != nil {
 		err = errors.Join(err, l.f.Close())
 	}
@@ -246,8 +258,8 @@ func (s *Switch) Status() Status {
 	return Status{
 		State:      s.leasedState(s.gate.Load().state),
 		Holds:      s.sorted(),
-		InFlight:   s.slotsBusy() + s.book.inFlight(),
-		Unresolved: s.book.unresolved(),
+		InFlight:   s.inFlight(),
+		Unresolved: s.unresolved(),
 		Flags:      slices.Clone(s.flags),
 		Resumed:    s.resumed,
 		Durable:    s.clean == s.dirty,
@@ -283,7 +295,7 @@ func (s *Switch) place(h Hold) Hold {
 	s.note(slog.LevelWarn, "safety: hold placed", "hold", h.String())
 	if !h.Passing {
 		s.save()
-		s.record(record{h.At, h.By, "hold placed: " + h.State.String(), h.Reason})
+		s.record(record{h.At, h.By, "hold placed: " + h.what(), h.Reason})
 	}
 	return h
 }

@@ -36,32 +36,91 @@ func ReadView(ctx context.Context, venue string, a andon.Account) (View, error) 
 // the gate knows no position, so only what the venue itself keeps from opening
 // passes as an exit.
 //
-// While the gate is active, has no limits and was never given a view, it does not
-// keep what it lets through. A first view that was asked for in that time, or while
-// such an order was in flight, may not show it: that is ErrStaleView, and the
-// remedy is to read the venue again.
+// The first view counts only if it was asked for after the orders that were let
+// through and settled before anybody gave one, since those are not kept; so it is
+// after a view that is older than MaxViewAge. One that may not show such an order is
+// ErrStaleView, and the remedy is to read the venue again.
+//
+// A position's mark counts as Mark does, and so do the client ids of the orders:
+// nothing else passes under them.
 func (s *Switch) Observe(v View) error {
-	if err := v.validate(); err != nil {
+	r, err := v.read()
+	if err != nil {
 		return err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.book.keep = true // from here on every order is kept
-	s.regateIfIdle()
-	s.noteQuiet()
-	if now := time.Now(); v.Asked.After(now) {
-		return fmt.Errorf("view of %s asked at %s, which is %v from now: one of the clocks is wrong", v.Venue, v.Asked.Format(time.RFC3339Nano), v.Asked.Sub(now))
+	b := s.ledger(v.Venue)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	r.asked = s.moment(v.Asked)
+	now := s.now()
+	if !b.keep {
+		b.keep = true // from here on every order is kept
+		if b.blind {
+			b.from = now
+		}
 	}
-	if s.quiet.IsZero() || !s.book.observed(v.Venue) && (v.Asked.Before(s.quiet) || v.Asked.Before(s.book.moved[v.Venue])) {
+	switch {
+	case r.asked > now:
+		return fmt.Errorf("view of %s asked at %s, which is %v from now: one of the clocks is wrong", v.Venue, v.Asked.Format(time.RFC3339Nano), time.Duration(r.asked-now))
+	case r.asked < b.from:
 		return fmt.Errorf("view of %s asked at %s: %w: read the venue again", v.Venue, v.Asked.Format(time.RFC3339Nano), ErrStaleView)
-	}
-	if v.Asked.Before(s.book.venues[v.Venue].asked) {
+	case b.seen && r.asked < b.asked:
 		return fmt.Errorf("view of %s asked at %s, a newer one is known: %w", v.Venue, v.Asked.Format(time.RFC3339Nano), ErrStaleView)
 	}
-	s.book.observe(v)
-	s.regateIfIdle()
+	b.observe(&r)
 	return nil
 }
+
+// readView is a view in the form in which the gate counts.
+type readView struct {
+	asked     moment
+	positions []readPosition
+	orders    []readOrder
+}
+
+type readPosition struct {
+	symbol         string
+	leg            andon.Leg
+	quantity, mark units
+}
+
+type readOrder struct {
+	tracked
+	symbolName string
+}
+
+// read converts a view, or reports what would mislead the gate.
+func (v View) read() (readView, error) {
+	if err := v.validate(); err != nil {
+		return readView{}, err
+	}
+	r := readView{positions: make([]readPosition, len(v.Positions)), orders: make([]readOrder, len(v.Orders))}
+	for i, p := range v.Positions {
+		q, ok := toUnits(p.Quantity)
+		if !ok {
+			return r, fmt.Errorf("view of %q: Positions[%d]: quantity %v is %s or more, which the gate does not count", v.Venue, i, p.Quantity, maxWhole)
+		}
+		mark, _ := toUnits(p.Mark) // one that is too large is not known
+		r.positions[i] = readPosition{p.Symbol, p.Leg, q, mark}
+	}
+	if len(v.Orders) > maxShown {
+		return r, fmt.Errorf("view of %q: %d orders are more than the %d that the gate counts", v.Venue, len(v.Orders), maxShown)
+	}
+	for i, o := range v.Orders {
+		q, ok := toUnits(o.Remaining())
+		if !ok {
+			return r, fmt.Errorf("view of %q: Orders[%d]: order %q: remaining %v is %s or more, which the gate does not count", v.Venue, i, o.ClientID, o.Remaining(), maxWhole)
+		}
+		r.orders[i] = readOrder{tracked{
+			id: o.ClientID, leg: o.Leg, side: uint8(sideIndex(o.Side)), share: shareOf(o.Kind, o.ReduceOnly), reduceOnly: o.ReduceOnly, remaining: q,
+		}, o.Symbol}
+	}
+	return r, nil
+}
+
+// maxShown keeps the sum of a view's orders, each below maxWhole, within what is
+// counted.
+const maxShown = 1 << 12
 
 // validate reports what would mislead the gate.
 func (v View) validate() error {
@@ -88,6 +147,9 @@ func (v View) validate() error {
 	for i, o := range v.Orders {
 		if o.Venue != v.Venue {
 			errs = append(errs, fmt.Errorf("Orders[%d]: venue %q", i, o.Venue))
+		}
+		if o.Leg > andon.Short {
+			errs = append(errs, fmt.Errorf("Orders[%d]: order %q: leg %v", i, o.ClientID, o.Leg))
 		}
 		if o.Side.Sign() == 0 || o.Remaining().Sign() < 0 {
 			errs = append(errs, fmt.Errorf("Orders[%d]: order %q: side %v, remaining %v", i, o.ClientID, o.Side, o.Remaining()))

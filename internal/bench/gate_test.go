@@ -3,10 +3,9 @@ package bench
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
-	"io/fs"
 	"log/slog"
-	"os"
 	"path/filepath"
 	"sync/atomic"
 	"testing"
@@ -14,19 +13,19 @@ import (
 
 	"github.com/andon-go/andon"
 	"github.com/andon-go/andon/safety"
-	"github.com/failsafe-go/failsafe-go/circuitbreaker"
-	"github.com/sony/gobreaker/v2"
 )
 
 // active returns a switch that a named person has resumed and that runs until the
 // benchmark ends.
-func active(b testing.TB) *safety.Switch {
+func active(b testing.TB, change func(*safety.Config)) *safety.Switch {
 	b.Helper()
-	flags := b.TempDir()
-	sw, err := safety.Open(b.Context(), safety.Config{
-		Name: "bench", Dir: filepath.Join(b.TempDir(), "state"), Flags: safety.FlagsIn(flags),
+	cfg := safety.Config{
+		Name: "bench", Dir: filepath.Join(b.TempDir(), "state"), Flags: safety.FlagsIn(b.TempDir()),
+		MaxViewAge: time.Hour, MaxMarkAge: time.Hour, MaxEquityAge: time.Hour,
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
-	})
+	}
+	change(&cfg)
+	sw, err := safety.Open(b.Context(), cfg)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -42,7 +41,7 @@ func active(b testing.TB) *safety.Switch {
 	if err := sw.Resume(b.Context(), "alice", "benchmark", sw.Status().Holds); err != nil {
 		b.Fatal(err)
 	}
-	for deadline := time.Now().Add(10 * time.Second); sw.State() != safety.Active; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(30 * time.Second); sw.State() != safety.Active; time.Sleep(time.Millisecond) {
 		if time.Now().After(deadline) {
 			b.Fatalf("the gate does not open: %v", sw.Status().Holds)
 		}
@@ -50,64 +49,74 @@ func active(b testing.TB) *safety.Switch {
 	return sw
 }
 
-// contender is one way to ask before an order whether it may go out, and to say
-// afterwards that it is done.
-type contender struct {
-	name string
-	open func(b testing.TB) func() error
+// noLimits is the gate as it is opened by default.
+func noLimits(*safety.Config) {}
+
+// threeLimits are the playbook's two and an order rate, none of which ever denies.
+func threeLimits(c *safety.Config) {
+	c.Limits = safety.Limits{
+		MinTimeBetweenTrades: 1, MaxPositionSize: andon.NewDecimal(1, 1), MaxOrders: 1000, OrdersWithin: 1,
+	}
 }
 
-var errClosed = errors.New("closed")
+// know tells the gate all that its limits ask for.
+func know(b testing.TB, sw *safety.Switch) {
+	for {
+		err := sw.Observe(safety.View{Venue: "sim", Asked: time.Now()})
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, safety.ErrStaleView) {
+			b.Fatal(err)
+		}
+	}
+	err := errors.Join(
+		sw.Mark("sim", "BTC", andon.MustDecimal("65123.45"), time.Now()),
+		sw.Equity("sim", andon.MustDecimal("1000000000.5"), time.Now()))
+	if err != nil {
+		b.Fatal(err)
+	}
+}
 
-func contenders() []contender {
+func buy(id string) andon.Order {
+	return andon.Order{
+		ClientID: id, Venue: "sim", Symbol: "BTC", Side: andon.Buy, Kind: andon.Market, Quantity: andon.MustDecimal("0.125"),
+	}
+}
+
+// enterExit is one order through the gate and out again. It is refused, so that its
+// client id is free for the next.
+func enterExit(change func(*safety.Config)) func(b testing.TB) func() error {
+	var n atomic.Int64
+	return func(b testing.TB) func() error {
+		sw := active(b, change)
+		know(b, sw)
+		o := buy(fmt.Sprint("order-", n.Add(1)))
+		return func() error {
+			p, err := sw.Enter(&o)
+			if err == nil {
+				p.Exit(safety.Refused)
+			}
+			return err
+		}
+	}
+}
+
+// gates are our ways to ask.
+func gates() []contender {
 	return []contender{
-		{"floor/atomic-load", func(testing.TB) func() error {
-			var p atomic.Pointer[error]
+		{"andon/Check", func(b testing.TB) func() error { return active(b, noLimits).Check }},
+		{"andon/Feature", func(b testing.TB) func() error {
+			sw := active(b, noLimits)
 			return func() error {
-				if e := p.Load(); e != nil {
-					return *e
-				}
-				return nil
-			}
-		}},
-		{"andon/Check", func(b testing.TB) func() error { return active(b).Check }},
-		{"andon/Enter-Exit", func(b testing.TB) func() error {
-			sw := active(b)
-			o := andon.Order{
-				ClientID: "a", Venue: "sim", Symbol: "BTC", Side: andon.Buy, Kind: andon.Market, Quantity: andon.NewDecimal(1, 0),
-			}
-			return func() error {
-				p, err := sw.Enter(&o)
-				if err == nil {
-					p.Exit(safety.Accepted)
-				}
-				return err
-			}
-		}},
-		{"failsafe-go/TryAcquirePermit", func(testing.TB) func() error {
-			cb := circuitbreaker.NewWithDefaults[any]()
-			return func() error {
-				if !cb.TryAcquirePermit() {
-					return errClosed
-				}
-				cb.RecordSuccess()
-				return nil
-			}
-		}},
-		{"sony-gobreaker/Execute", func(testing.TB) func() error {
-			cb := gobreaker.NewCircuitBreaker[struct{}](gobreaker.Settings{Name: "bench"})
-			work := func() (struct{}, error) { return struct{}{}, nil }
-			return func() error { _, err := cb.Execute(work); return err }
-		}},
-		{"os.Stat-per-order", func(b testing.TB) func() error {
-			flag := filepath.Join(b.TempDir(), "EMERGENCY_STOP")
-			return func() error {
-				if _, err := os.Stat(flag); !errors.Is(err, fs.ErrNotExist) {
+				if !sw.Feature(safety.FeatureMCP) {
 					return errClosed
 				}
 				return nil
 			}
 		}},
+		{"andon/Enter-Exit", enterExit(noLimits)},
+		{"andon/Enter-Exit-3-limits", enterExit(threeLimits)},
 	}
 }
 
@@ -125,6 +134,7 @@ func BenchmarkGateSingle(b *testing.B) {
 	}
 }
 
+// Each goroutine has an order of its own, where the contender has orders.
 func BenchmarkGateParallel(b *testing.B) {
 	for _, c := range contenders() {
 		b.Run(c.name, func(b *testing.B) {
@@ -140,6 +150,59 @@ func BenchmarkGateParallel(b *testing.B) {
 			})
 		})
 	}
+}
+
+// BenchmarkEnter is Enter alone, by batches: the exits between them are not timed.
+func BenchmarkEnter(b *testing.B) {
+	for _, c := range []struct {
+		name   string
+		change func(*safety.Config)
+	}{{"no-limits", noLimits}, {"3-limits", threeLimits}} {
+		b.Run(c.name, func(b *testing.B) {
+			m := newEnters(b, c.change)
+			b.ReportAllocs()
+			b.ResetTimer()
+			var spent time.Duration
+			n := 0
+			for b.Loop() {
+				spent += m.batch(b)
+				n += len(m.permits)
+			}
+			b.ReportMetric(float64(spent.Nanoseconds())/float64(n), "ns/Enter")
+		})
+	}
+}
+
+// enters times Enter alone.
+type enters struct {
+	sw      *safety.Switch
+	orders  [64]andon.Order
+	permits [64]safety.Permit
+}
+
+func newEnters(b testing.TB, change func(*safety.Config)) *enters {
+	m := &enters{sw: active(b, change)}
+	know(b, m.sw)
+	for i := range m.orders {
+		m.orders[i] = buy(fmt.Sprintf("order-%06d", i))
+	}
+	return m
+}
+
+func (m *enters) batch(b testing.TB) time.Duration {
+	start := time.Now()
+	for i := range m.orders {
+		p, err := m.sw.Enter(&m.orders[i])
+		if err != nil {
+			b.Fatal(err)
+		}
+		m.permits[i] = p
+	}
+	spent := time.Since(start)
+	for i := range m.permits {
+		m.permits[i].Exit(safety.Refused)
+	}
+	return spent
 }
 
 // TestEveryContenderLetsAnOrderPass keeps the comparison honest: what is measured is
