@@ -20,9 +20,10 @@ type counts struct {
 	unmarked int    // open symbols without a mark
 	fresh    moment // until then, at least, every open symbol's mark counts
 
-	orders   []moment // when the last orders passed, in a ring that begins at next
-	next     int
-	ordersIn moment
+	maxOrders int
+	ordersIn  moment
+	orders    []moment // when the last orders passed, in a ring: the newest before next
+	next      int
 
 	notional   value // MaxNotional
 	notionalIn moment
@@ -75,7 +76,7 @@ func (b *ledger) adopt(set *limitSet) {
 	c.set = set
 	l := set.base.stricter(set.throttle)
 	if uncounted {
-		c.floor = set.from
+		c.floor, c.orders = set.from, nil
 	}
 	for _, y := range b.symbols {
 		b.learn(y)
@@ -88,8 +89,8 @@ func (b *ledger) adopt(set *limitSet) {
 		b.regrossAll()
 	}
 
-	c.resize(l.MaxOrders, set.from)
-	c.ordersIn = moment(l.OrdersWithin)
+	c.maxOrders, c.ordersIn = l.MaxOrders, moment(l.OrdersWithin)
+	c.makeRoom(set.from)
 
 	u, _ := toUnits(l.MaxNotional)
 	was := c.notional
@@ -109,6 +110,11 @@ func (b *ledger) learn(y *symbol) {
 		return
 	}
 	l := c.set.of(y.name)
+	if y.rules.repeats == 0 { // they were not counted
+		for i := range y.legs {
+			y.legs[i].repeats = [2]repeat{}
+		}
+	}
 	largest, listed := c.set.largest[y.name]
 	r := rules{
 		capped: len(c.set.largest) > 0, unlisted: !listed, gap: moment(l.MinTimeBetweenTrades),
@@ -133,22 +139,32 @@ func (c *counts) allowed(times units) value {
 	return c.equity.worth(times)
 }
 
-// resize makes room for n moments and keeps the newest. What is not known is taken to
-// have passed as late as it can have.
-func (c *counts) resize(n int, from moment) {
-	old := len(c.orders)
-	if n == old {
+// makeRoom makes the ring as long as it has to be. What is not known is taken to have
+// passed as late as it can have.
+func (c *counts) makeRoom(from moment) {
+	// Room for the configured limit too, so that lifting a throttle finds it counted.
+	n, old := max(c.maxOrders, c.set.base.MaxOrders), len(c.orders)
+	if n <= old {
 		return
 	}
 	orders := make([]moment, n)
 	for i := range orders { // 0 is the newest
 		m := from
 		if old > 0 {
-			m = c.orders[(c.next-1-min(i, old-1)+2*old)%old]
+			m = c.nth(min(i, old-1))
 		}
 		orders[n-1-i] = m
 	}
 	c.orders, c.next = orders, 0
+}
+
+// nth returns when the newest order but n passed.
+func (c *counts) nth(n int) moment {
+	i := c.next - 1 - n
+	if i < 0 {
+		i += len(c.orders)
+	}
+	return c.orders[i]
 }
 
 // worst returns the largest quantity that the leg could have, either way.

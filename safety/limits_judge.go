@@ -90,7 +90,7 @@ func (b *ledger) judge(t *tracked, o *priced, exit bool, now moment) breach {
 			return br
 		}
 	}
-	if len(c.orders) > 0 && c.orders[c.next] > now-c.ordersIn {
+	if n := c.maxOrders; n > 0 && c.nth(n-1) > now-c.ordersIn {
 		return breach{reason: ReasonMaxOrders}
 	}
 	if r.worth {
@@ -226,9 +226,9 @@ func (b *ledger) explain(br breach, t *tracked, o *priced, now moment) (bound, f
 				n++
 			}
 		}
-		bound, found = fmt.Sprint(len(c.orders)), fmt.Sprint(n+1)
+		bound, found = fmt.Sprint(c.maxOrders), fmt.Sprint(n+1)
 		why = fmt.Sprintf("order %s on %s within %v, MaxOrders is %s", found, b.venue, set.OrdersWithin, bound)
-		if c.orders[c.next] <= c.floor {
+		if c.nth(c.maxOrders-1) <= c.floor {
 			why += "; what passed before counting began is not known and counts as full"
 		}
 	case ReasonMaxNotional:
