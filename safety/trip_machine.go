@@ -231,9 +231,7 @@ func (m *tripMachine) snapshot(c tripClock) *TripState {
 		}
 	}
 	s.Fired = map[Trip]TripFired{}
-	for t, f := range m.s.Fired {
-		s.Fired[t] = f
-	}
+	maps.Copy(s.Fired, m.s.Fired)
 	s.Seen, s.Forgotten = m.ids.encode(), m.ids.forgotten
 	s.Legs = nil
 	for k, l := range m.legs {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -148,7 +149,7 @@ func (tl *teller) configure(words []string) {
 		k, v, _ := strings.Cut(w, "=")
 		switch k {
 		case "off":
-			for _, name := range strings.Split(v, ",") {
+			for name := range strings.SplitSeq(v, ",") {
 				var trip Trip
 				require.NoError(tl.t, trip.UnmarshalText([]byte(name)))
 				tl.cfg.Off = append(tl.cfg.Off, trip)
@@ -195,7 +196,5 @@ func (tl *teller) report(err error) {
 		tl.say("%s", l)
 	}
 	tl.present = map[string]condition{}
-	for by, c := range tl.m.present {
-		tl.present[by] = c
-	}
+	maps.Copy(tl.present, tl.m.present)
 }
