@@ -37,8 +37,13 @@ func (l Limit) validate(where string) []error {
 	if l.Every < 0 {
 		problems = append(problems, fmt.Errorf("%s: Every is %v, want a positive duration", where, l.Every))
 	}
+	if l.Every > 0 && int64(l.Burst) > int64(century/l.Every) {
+		problems = append(problems, fmt.Errorf("%s: Burst is %d, of which each counts for Every, %v: that is more than a century", where, l.Burst, l.Every))
+	}
 	return problems
 }
+
+const century = 100 * 365 * 24 * time.Hour
 
 // rank says which of two waiting messages goes first: the smaller.
 func (m Message) rank() int {

@@ -68,8 +68,8 @@ func TestNoSecretGoesOut(t *testing.T) {
 	require.False(t, strings.Contains(r.Err.Error(), "opensesame"))
 
 	_, err := notify.NewCourier(notify.Config{Channels: map[string]notify.Notifier{"a": &got}, Secrets: []notify.Secret{notify.Secret("abc")},
-		Limits: map[string]notify.Limit{"a": {Burst: -1, Every: -1}, "z": {}}, Storm: notify.Storm{Pages: -1, Within: -1}})
-	for _, want := range []string{"Secrets[0]: has 3 bytes", `Limits["z"]: there is no such channel`, `Limits["a"]: Burst is -1`, `Limits["a"]: Every is -1ns`, "Storm: Pages is -1", "Storm: Within is -1ns"} {
+		Limits: map[string]notify.Limit{"a": {Burst: -1, Every: -1}, "z": {Burst: 1e10}}, Storm: notify.Storm{Pages: -1, Within: -1}})
+	for _, want := range []string{"Secrets[0]: has 3 bytes", `Limits["z"]: there is no such channel`, `Limits["a"]: Burst is -1`, `Limits["z"]: Burst is 10000000000, of which each`, `Limits["a"]: Every is -1ns`, "Storm: Pages is -1", "Storm: Within is -1ns"} {
 		require.ErrorContains(t, err, want)
 	}
 }
