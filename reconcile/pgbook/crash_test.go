@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -44,30 +45,87 @@ func repair() reconcile.Transaction {
 		fillEdit("o", nil, rows(fill("andon-1", "o", andon.Buy, "1", "10", "0.1"))))
 }
 
-// messenger calls before and after with every message to the server once it is on.
+// messenger sees the messages that go to the server: each of them but the first of a
+// connection, with which it begins or asks for another's end.
 type messenger struct {
-	on            atomic.Bool
-	before, after func(net.Conn) error
-	refuse        atomic.Bool // no connection any more
+	mu      sync.Mutex
+	step    func() error // if set, called before each message
+	left    int          // how many messages until the cut; 0 is none
+	sent    bool         // cut after the message was sent, else before
+	forGood bool         // no connection any more from then on
+	struck  bool
+
+	refuse atomic.Bool
 }
 
+// cutAt cuts the connection at the nth message from now on. What it returns ends that
+// and reports whether there was a cut.
+func (m *messenger) cutAt(n int, sent, forGood bool) (end func() bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.left, m.sent, m.forGood, m.struck = n, sent, forGood, false
+	m.refuse.Store(false)
+	return func() bool {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.left = 0
+		return m.struck
+	}
+}
+
+// watch makes step be called before each message, nil ends it.
+func (m *messenger) watch(step func() error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.step = step
+}
+
+// wire is one connection. The messenger's lock guards its fields.
 type wire struct {
 	net.Conn
-	m *messenger
+	m     *messenger
+	begun bool
+	cut   bool
 }
 
-func (w wire) Write(b []byte) (int, error) {
-	if !w.m.on.Load() {
-		return w.Conn.Write(b)
+var errCut = errors.New("cut by the test")
+
+// message says what to do with the next message.
+func (w *wire) message() (before, after bool, err error) {
+	m := w.m
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if !w.begun || w.cut {
+		w.begun = true
+		return false, false, nil
 	}
-	if err := w.m.before(w.Conn); err != nil {
+	if m.step != nil {
+		err = m.step()
+	}
+	if m.left == 0 {
+		return false, false, err
+	}
+	if m.left--; m.left > 0 {
+		return false, false, err
+	}
+	m.struck, w.cut = true, true
+	m.refuse.Store(m.forGood)
+	return !m.sent, m.sent, err
+}
+
+func (w *wire) Write(b []byte) (int, error) {
+	before, after, err := w.message()
+	if before {
+		return 0, errors.Join(errCut, w.Close())
+	}
+	if err != nil {
 		return 0, err
 	}
 	n, err := w.Conn.Write(b)
-	if err != nil {
-		return n, err
+	if after {
+		return n, errors.Join(errCut, err, w.Close())
 	}
-	return n, w.m.after(w.Conn)
+	return n, err
 }
 
 // pool opens a pool of one connection whose messages m sees. The caller closes it.
@@ -82,12 +140,10 @@ func (m *messenger) pool(conn string) (*pgxpool.Pool, error) {
 			return nil, errors.New("connection refused by the test")
 		}
 		c, err := (&net.Dialer{}).DialContext(ctx, network, addr)
-		return wire{c, m}, err
+		return &wire{Conn: c, m: m}, err
 	}
 	return pgxpool.NewWithConfig(context.Background(), config)
 }
-
-func nothing(net.Conn) error { return nil }
 
 // TestLaw9_KilledAtEveryMessage kills the process before and after each message that
 // Apply sends, and applies again.
@@ -138,10 +194,7 @@ func applyAndCount(dir string) error {
 	if err != nil {
 		return err
 	}
-	m := &messenger{after: nothing, before: func(net.Conn) error {
-		_, err := steps.Write([]byte("."))
-		return err
-	}}
+	m := &messenger{}
 	pool, err := m.pool(string(conn))
 	if err != nil {
 		return err
@@ -151,9 +204,12 @@ func applyAndCount(dir string) error {
 	if err != nil {
 		return err
 	}
-	m.on.Store(true)
+	m.watch(func() error {
+		_, err := steps.Write([]byte("."))
+		return err
+	})
 	err = book.Apply(context.Background(), repair())
-	m.on.Store(false)
+	m.watch(nil)
 	if err == nil {
 		fmt.Println("applied")
 	}
@@ -168,29 +224,16 @@ func TestLaw6_ACutAtEveryMessageIsSettled(t *testing.T) {
 	pool := connect(t, conn)
 	require.NoError(t, pgbook.Migrate(t.Context(), pool, ""))
 	settled, retried, unknown, unknownButDone := 0, 0, 0, 0
-	m := &messenger{before: nothing, after: nothing}
+	m := &messenger{}
 	through, err := m.pool(conn)
 	require.NoError(t, err)
 	defer through.Close()
 	// cut applies with the connection cut at message n and reports whether there was one.
 	cut := func(book *pgbook.Book, n int, sent, forGood bool, attempts int) (reached bool) {
 		exec(t, pool, again)
-		strike := func(c net.Conn) error {
-			if n--; n != 0 {
-				return nil
-			}
-			reached = true
-			m.refuse.Store(forGood)
-			return errors.Join(errors.New("cut by the test"), c.Close())
-		}
-		m.before, m.after = strike, nothing
-		if sent {
-			m.before, m.after = nothing, strike
-		}
-		m.refuse.Store(false)
-		m.on.Store(true)
+		end := m.cutAt(n, sent, forGood)
 		err := book.Apply(t.Context(), repair())
-		m.on.Store(false)
+		reached = end()
 		require.Eventually(t, func() bool { // the server may not have noticed yet
 			return value(t, pool, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid() AND state <> 'idle'`) == "0"
 		}, time.Minute, time.Millisecond)
@@ -224,6 +267,7 @@ func TestLaw6_ACutAtEveryMessageIsSettled(t *testing.T) {
 		attempts int
 		settle   time.Duration
 	}{{false, 5, time.Minute}, {false, 1, time.Minute}, {true, 1, time.Millisecond}} {
+		m.cutAt(0, false, false)
 		book := open(t, through, func(c *pgbook.Config) { c.Attempts, c.SettleTimeout = test.attempts, test.settle })
 		for _, sent := range []bool{false, true} {
 			for n := 1; cut(book, n, sent, test.forGood, test.attempts); n++ {

@@ -3,7 +3,6 @@ package pgbook_test
 import (
 	"context"
 	"errors"
-	"net"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -60,7 +59,7 @@ func TestRecordFillsCountsEachOnce(t *testing.T) {
 func TestLaw6_FillsWhoseCommitWasLostAreRecordedAgain(t *testing.T) {
 	conn := newDatabase(t, playbookTables)
 	pool := connect(t, conn)
-	m := &messenger{before: nothing, after: nothing}
+	m := &messenger{}
 	through, err := m.pool(conn)
 	require.NoError(t, err)
 	defer through.Close()
@@ -70,17 +69,9 @@ func TestLaw6_FillsWhoseCommitWasLostAreRecordedAgain(t *testing.T) {
 		book := open(t, through, func(c *pgbook.Config) { c.Attempts = attempts })
 		for n, reached := 1, true; reached; n++ {
 			exec(t, pool, `DELETE FROM andon.fills`)
-			left := n
-			m.after = func(c net.Conn) error {
-				if left--; left != 0 {
-					return nil
-				}
-				return errors.Join(errors.New("cut by the test"), c.Close())
-			}
-			m.on.Store(true)
+			end := m.cutAt(n, true, false)
 			_, err := book.RecordFills(t.Context(), f)
-			m.on.Store(false)
-			reached = left <= 0
+			reached = end()
 			if attempts == 5 || !reached {
 				require.NoError(t, err)
 				require.Equal(t, "1", value(t, pool, `SELECT count(*) FROM andon.fills`))
