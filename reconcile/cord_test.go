@@ -2,12 +2,9 @@ package reconcile_test
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"sync"
-
-	"github.com/andon-go/andon/safety"
 )
 
 // rope is a Cord that remembers what holds it, as a switch does.
@@ -56,20 +53,6 @@ func (r *rope) state() string {
 		return "reducing"
 	}
 	return "active"
-}
-
-// switchCord makes a Cord of the safety switch: it adds the one method that names a hold
-// by its words.
-type switchCord struct{ *safety.Switch }
-
-func (c switchCord) Relax(ctx context.Context, by, reason, note string) error {
-	var errs []error
-	for _, h := range c.Status().Holds {
-		if h.State == safety.Reducing && h.By == by && h.Reason == reason && !h.Passing {
-			errs = append(errs, c.Lift(ctx, by, note, h))
-		}
-	}
-	return errors.Join(errs...)
 }
 
 func (r *rope) String() string { return fmt.Sprintf("reduce %q, halt %q", r.reduce, r.halt) }

@@ -131,6 +131,7 @@ type memoryBook struct {
 	mu      sync.Mutex
 	records reconcile.Records
 	applied map[string]bool
+	last    reconcile.Transaction
 	fail    error
 }
 
@@ -162,7 +163,7 @@ func (b *memoryBook) Apply(_ context.Context, tx reconcile.Transaction) error {
 	if b.applied == nil {
 		b.applied = map[string]bool{}
 	}
-	b.records, b.applied[tx.ID] = next, true
+	b.records, b.applied[tx.ID], b.last = next, true, tx
 	return nil
 }
 

@@ -547,7 +547,7 @@ func TestSwitch_ABotsStopHoldsWhatReconciliationFinds(t *testing.T) {
 	done := make(chan error, 1)
 	go func() { done <- sw.Run(ctx) }()
 	defer func() { cancel(); require.NoError(t, <-done) }()
-	g = newGuard(t, func(c *reconcile.Config) { c.Cord = switchCord{sw} })
+	g = newGuard(t, func(c *reconcile.Config) { c.Cord = stopCord{sw} })
 	resume := func() error {
 		return sw.Resume(t.Context(), "ada", "looked at it", sw.Status().Holds)
 	}
