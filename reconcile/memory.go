@@ -48,6 +48,10 @@ func (w *watch) encode(venue string) ([]byte, error) {
 	if m.SHA256, err = m.sum(); err != nil {
 		return nil, err
 	}
+	return marshal(m)
+}
+
+func marshal(m memory) ([]byte, error) {
 	b, err := json.MarshalIndent(m, "", "  ")
 	return append(b, '\n'), err
 }

@@ -18,7 +18,7 @@ type Reconciler struct {
 	meters *meters
 
 	running  atomic.Bool
-	checking sync.Mutex // one comparison after the other is judged, in their order
+	checking chan struct{} // holds the one whose turn it is
 
 	saving sync.Mutex // taken before mu
 	saved  string     // what Memory holds
@@ -39,7 +39,7 @@ func New(c Config) (*Reconciler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reconcile: Meters: %w", err)
 	}
-	return &Reconciler{config: c, meters: m}, nil
+	return &Reconciler{config: c, meters: m, checking: make(chan struct{}, 1)}, nil
 }
 
 // Compare asks both sides for everything and compares it. The report is never nil;

@@ -50,14 +50,32 @@ func (r *Reconciler) by() string { return "reconcile " + r.config.Venue }
 // The error is that of Compare, joined with what could not be done; it is tried again
 // by the next Check. A comparison that ctx ended says nothing and does nothing.
 func (r *Reconciler) Check(ctx context.Context, now time.Time) (*Report, error) {
-	r.checking.Lock()
-	defer r.checking.Unlock()
+	if err := r.turn(ctx); err != nil {
+		return &Report{Venue: r.config.Venue, At: now}, err
+	}
+	defer r.pass()
 	report, err := r.bounded(ctx, now)
 	if ctx.Err() != nil {
 		return report, errors.Join(err, ctx.Err())
 	}
 	return report, errors.Join(err, r.judge(ctx, report, now), r.save())
 }
+
+// turn waits until no other comparison is being made and judged, so that they are
+// judged in their order. pass ends it.
+func (r *Reconciler) turn(ctx context.Context) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case r.checking <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("another comparison has not ended: %w", ctx.Err())
+	}
+}
+
+func (r *Reconciler) pass() { <-r.checking }
 
 // judge takes a comparison in and does what follows from it.
 func (r *Reconciler) judge(ctx context.Context, report *Report, now time.Time) error {
@@ -171,8 +189,10 @@ func (r *Reconciler) Accept(ctx context.Context, report *Report, a Approval, now
 	case r.config.Recorder == nil:
 		return fmt.Errorf("acceptance %w: Config.Recorder is missing", ErrNotRecorded)
 	}
-	r.checking.Lock()
-	defer r.checking.Unlock()
+	if err := r.turn(ctx); err != nil {
+		return err
+	}
+	defer r.pass()
 	for _, d := range report.matters() {
 		if err := r.config.Recorder.Record(ctx, now, a.By, "accepted as it is: "+d.String(), a.Note); err != nil {
 			return fmt.Errorf("acceptance of %v: %w: %w", d, ErrNotRecorded, err)
@@ -198,8 +218,10 @@ func (r *Reconciler) take(report *Report, a Approval, now time.Time) {
 // It is made for safety.Config.BeforeResume. What was confirmed before is settled by
 // it: the person who resumes has the last word on that.
 func (r *Reconciler) Ready(ctx context.Context) error {
-	r.checking.Lock()
-	defer r.checking.Unlock()
+	if err := r.turn(ctx); err != nil {
+		return err
+	}
+	defer r.pass()
 	now := time.Now()
 	report, err := r.bounded(ctx, now)
 	if err != nil {

@@ -267,6 +267,24 @@ func TestReady_RefusesUntilCleanOrAccepted(t *testing.T) {
 	require.Empty(t, g.Accepted())
 }
 
+// A comparison that hangs keeps nobody waiting beyond their own context.
+func TestReady_WaitsForItsTurnWithinItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGuard(t, nil)
+		g.venue.setHang(make(chan struct{}), true)
+		done := make(chan error, 1)
+		go func() { done <- g.Ready(t.Context()) }()
+		synctest.Wait()
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		require.ErrorIs(t, g.Ready(ctx), context.DeadlineExceeded)
+		_, err := g.Check(ctx, g.now)
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		g.venue.speak()
+		require.NoError(t, <-done)
+	})
+}
+
 func TestReady_WaitsForWhatIsPending(t *testing.T) {
 	g := newGuard(t, nil)
 	g.differ()
