@@ -53,6 +53,7 @@ func reportOf(t require.TestingT, fills ...andon.Fill) reconcile.OrderReport {
 type account struct {
 	mu        sync.Mutex // for those who change it while Run reads it
 	hang      chan struct{}
+	onOrders  func()
 	deaf      bool // a query that hangs does not hear its context
 	positions []andon.Position
 	orders    []andon.Order
@@ -116,7 +117,12 @@ func (a *account) speak() {
 	}
 }
 
-func (a *account) Orders(context.Context) ([]andon.Order, error) { return a.orders, a.failOrders }
+func (a *account) Orders(context.Context) ([]andon.Order, error) {
+	if a.onOrders != nil {
+		a.onOrders()
+	}
+	return a.orders, a.failOrders
+}
 
 func (a *account) Balances(context.Context) ([]andon.Balance, error) {
 	return a.balances, a.failBalances

@@ -543,7 +543,7 @@ func TestCheck_AComparisonThatItsCallerEndedSaysNothing(t *testing.T) {
 	g := newGuard(t, nil)
 	g.differ()
 	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
+	g.venue.onOrders = cancel // the positions have come, and the orders are still being asked for
 	_, err := g.Check(ctx, asked)
 	require.ErrorIs(t, err, context.Canceled)
 	require.Empty(t, g.Mismatches())
