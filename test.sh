@@ -60,10 +60,25 @@ set_up() {
 	else
 		missing "gcc, without which go test has no -race (apt-get install gcc libc6-dev)"
 	fi
+	mailpit
 	if command -v docker >/dev/null && docker=$(timeout 20 docker version --format '{{.Server.Version}}' 2>/dev/null); then
 		echo "Docker Engine: $docker"
 	else
 		echo "Docker Engine: none answers; nothing here needs one yet"
+	fi
+}
+
+# mailpit finds or installs the mail server that e-mail is tried on.
+mailpit() {
+	local cache=${XDG_CACHE_HOME:-$HOME/.cache}/andon
+	ANDON_MAILPIT=$(command -v mailpit) || ANDON_MAILPIT=$cache/mailpit
+	[ -x "$ANDON_MAILPIT" ] || GOBIN=$cache timeout 600 go install github.com/axllent/mailpit@latest >"$work/mailpit.log" 2>&1 || tail -n 5 "$work/mailpit.log"
+	if [ -x "$ANDON_MAILPIT" ]; then
+		export ANDON_MAILPIT
+		echo "mailpit: $ANDON_MAILPIT"
+	else
+		unset ANDON_MAILPIT
+		missing "mailpit (go install github.com/axllent/mailpit@latest)"
 	fi
 }
 

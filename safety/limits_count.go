@@ -27,9 +27,10 @@ type counts struct {
 
 	notional   value // MaxNotional
 	notionalIn moment
-	sum        value    // of ring
-	ring       []worthy // what passed, in the window
-	head, n    int
+	ring       []worthy // the last orders that passed, n of them from first on
+	first, n   int
+	out        int    // how many of them have left the window
+	sum        value  // of the others
 	since      moment // what passed before is not in ring
 }
 
@@ -96,7 +97,11 @@ func (b *ledger) adopt(set *limitSet) {
 	was := c.notional
 	c.notional, c.notionalIn = u.worth(one), moment(l.NotionalWithin)
 	if was == (value{}) && u.sign() > 0 {
-		c.ring, c.head, c.n, c.sum, c.since = make([]worthy, maxRing), 0, 0, value{}, set.from
+		c.ring, c.n, c.since = make([]worthy, maxRing), 0, set.from
+	}
+	c.out, c.sum = 0, value{} // the window may have become another
+	for i := range c.n {
+		c.sum = c.sum.plus(c.entry(i).worth)
 	}
 }
 
@@ -249,26 +254,32 @@ func (b *ledger) count(t *tracked, o *priced, now moment) {
 	}
 }
 
-// age drops what has left the window.
+func (c *counts) entry(i int) *worthy { return &c.ring[(c.first+i)%maxRing] }
+
+// age takes off the sum what has left the window.
 func (c *counts) age(now moment) {
-	for c.n > 0 && c.ring[c.head].at <= now-c.notionalIn {
-		c.since = max(c.since, c.ring[c.head].at)
-		c.sum = c.sum.minus(c.ring[c.head].worth)
-		c.head = (c.head + 1) % maxRing
-		c.n--
+	for c.out < c.n && c.entry(c.out).at <= now-c.notionalIn {
+		c.sum = c.sum.minus(c.entry(c.out).worth)
+		c.out++
 	}
 }
 
-// add adds what an order is worth to the window. When the ring is full it counts as
-// part of the newest, and as of now, which is never too early.
+// add adds what an order is worth to the window. When the ring is full of what is in
+// the window, it counts as part of the newest, and as of now, which is never too early.
 func (c *counts) add(w value, now moment) {
 	c.age(now)
 	c.sum = c.sum.plus(w)
-	if c.n == maxRing {
-		newest := &c.ring[(c.head+c.n-1)%maxRing]
+	if c.n == maxRing && c.out == 0 {
+		newest := c.entry(c.n - 1)
 		newest.at, newest.worth = now, newest.worth.plus(w)
 		return
 	}
-	c.ring[(c.head+c.n)%maxRing] = worthy{now, w}
+	if c.n == maxRing {
+		c.since = c.entry(0).at
+		c.first = (c.first + 1) % maxRing
+		c.n--
+		c.out--
+	}
+	*c.entry(c.n) = worthy{now, w}
 	c.n++
 }
