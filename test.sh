@@ -60,7 +60,7 @@ set_up() {
 	else
 		missing "gcc, without which go test has no -race (apt-get install gcc libc6-dev)"
 	fi
-	mailpit
+	find_mailpit
 	if command -v docker >/dev/null && docker=$(timeout 20 docker version --format '{{.Server.Version}}' 2>/dev/null); then
 		echo "Docker Engine: $docker"
 	else
@@ -68,8 +68,8 @@ set_up() {
 	fi
 }
 
-# mailpit finds or installs the mail server that e-mail is tried on.
-mailpit() {
+# find_mailpit finds or installs the mail server that e-mail is tried on.
+find_mailpit() {
 	local cache=${XDG_CACHE_HOME:-$HOME/.cache}/andon
 	ANDON_MAILPIT=$(command -v mailpit) || ANDON_MAILPIT=$cache/mailpit
 	[ -x "$ANDON_MAILPIT" ] || GOBIN=$cache timeout 600 go install github.com/axllent/mailpit@latest >"$work/mailpit.log" 2>&1 || tail -n 5 "$work/mailpit.log"
