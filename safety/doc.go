@@ -79,9 +79,8 @@
 //     seen. Status says which place is watched.
 //   - A state file that is put back from a backup is believed: keep the state
 //     directory out of what is restored. Its lock file must not be removed.
-//   - While active, without limits and before the first view, the gate keeps no
-//     order, and so a client id that is used twice passes. After the first view it
-//     does not.
+//   - A client id is remembered for a stated number of orders, Config.RememberIDs, and
+//     a restart forgets all but those that the next view shows.
 //   - A venue that gives the same wrong list for more readings in a row than
 //     CloserConfig.Confirm cannot be told from one that is right.
 //   - Between the cancel of a spot stop and its close nothing protects the symbol: a
