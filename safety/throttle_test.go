@@ -34,7 +34,7 @@ func TestThrottleIsAHoldLikeAnyOther(t *testing.T) {
 
 		_, err := enter(sw, order("a", andon.Buy, "0.1"))
 		d := denial(t, err)
-		require.Equal(t, safety.ReasonMaxPositionSize, d.Reason, "2 BTC at 100 are more than a tenth of 1000 already")
+		require.Equal(t, safety.ReasonMinTimeBetweenTrades, d.Reason, "it counts from the throttle where no trade is known")
 		require.Equal(t, holds, d.Holds, "the error names the hold")
 		require.ErrorContains(t, err, "by bob")
 		p, err := enter(sw, order("exit", andon.Sell, "1"))
