@@ -109,14 +109,19 @@ func (b *Book) begin(ctx context.Context, o pgx.TxOptions) (pgx.Tx, error) {
 	return tx, nil
 }
 
-// rollback ends a transaction that failed. A connection that is gone has ended it.
+// rollback ends a transaction that failed. Where no answer comes pgx closes the
+// connection, and with it the transaction is over; the connection is not looked at, for
+// it may be another's by now.
 func rollback(ctx context.Context, tx pgx.Tx) error {
 	err := tx.Rollback(context.WithoutCancel(ctx))
-	if errors.Is(err, pgx.ErrTxClosed) || tx.Conn().IsClosed() {
-		return nil
+	if refused, answered := errors.AsType[*pgconn.PgError](err); answered && !fatal(refused) {
+		return err
 	}
-	return err
+	return nil
 }
+
+// fatal reports whether the server closed the connection with this answer.
+func fatal(e *pgconn.PgError) bool { return e.SeverityUnlocalized != "ERROR" }
 
 // reading runs do on one moment of the database, which it cannot change.
 func (b *Book) reading(ctx context.Context, do func(pgx.Tx) error) error {

@@ -54,7 +54,7 @@ func (b *Book) attempt(ctx context.Context, settle func(context.Context) (bool, 
 		return errors.Join(err, rollback(ctx, tx))
 	}
 	err = tx.Commit(ctx)
-	if _, answered := errors.AsType[*pgconn.PgError](err); err == nil || answered && !tx.Conn().IsClosed() || errors.Is(err, pgx.ErrTxCommitRollback) {
+	if refused, answered := errors.AsType[*pgconn.PgError](err); err == nil || answered && !fatal(refused) || errors.Is(err, pgx.ErrTxCommitRollback) {
 		return err
 	}
 	// The commit was sent, or part of it, and no answer came.
