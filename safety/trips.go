@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
+	"math"
 	"runtime/debug"
 	"slices"
 	"sync"
@@ -54,6 +55,10 @@ type Trips struct {
 
 const byTrips = "andon/trips"
 
+// unheard is in place of the age of data that there never was. Zero is not: it is the
+// instant at which the trips were opened.
+const unheard = math.MinInt64
+
 // OpenTrips adds trips to a switch, at most once. The bot's windows of before the last
 // restart go on; where the switch has none, it places a hold that halts. Until Run runs,
 // a passing hold halts as well.
@@ -64,7 +69,8 @@ func OpenTrips(sw *Switch, cfg TripConfig) (*Trips, error) {
 	}
 	t := &Trips{sw: sw, cfg: cfg, data: map[string]*atomic.Int64{}, shown: map[string]string{}}
 	for _, symbol := range cfg.Symbols {
-		t.data[symbol] = &atomic.Int64{}
+		t.data[symbol] = new(atomic.Int64)
+		t.data[symbol].Store(unheard)
 	}
 	err := sw.locked(func() error {
 		switch {
@@ -135,8 +141,8 @@ func (t *Trips) look() {
 	t.mu.Unlock()
 	_ = t.feed(func(m *tripMachine, now tripNow) error { // which reports its own panic
 		for symbol, at := range t.data {
-			if new := at.Load(); new > 0 {
-				age := now.clock.Sub(t.clock.base) - time.Duration(new)
+			if newest := at.Load(); newest != unheard {
+				age := now.clock.Sub(t.clock.base) - time.Duration(newest)
 				then := tripNow{clock: now.clock.Add(-age), wall: now.wall.Add(-age)}
 				m.hear(feedData+symbol, t.cfg.MaxDataAge, then, now)
 			}
