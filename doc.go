@@ -17,6 +17,9 @@
 //	severity             levels, conditions, rules: how bad is it, and why
 //	notify               escalation policy, messages, delivery
 //	notify/webhook       signed messages over HTTP
+//	notify/slack         a channel an incident, a thread for its messages
+//	notify/pagerduty     pages that ring once and are resolved
+//	notify/email         mail through STARTTLS
 //	incident             the lifecycle: declare, halt, page, acknowledge, resolve
 //	incident/journal     the timeline in one hash-chained file that people can read
 //	incident/postmortem  the report made from the timeline
