@@ -41,27 +41,32 @@ func benchConfig() safety.Config {
 	return cfg
 }
 
-// BenchmarkEnterExit is one order through the gate: the fast way, kept, and with a
-// limit; by one goroutine and by one on each core.
+// BenchmarkEnterExit is one order through the gate, of which nothing is left: before
+// any view of the venue, after one, and with a limit; by one goroutine, and by one on
+// each core, at one venue and at a venue each.
 func BenchmarkEnterExit(b *testing.B) {
+	viewed := func(b *testing.B, sw *safety.Switch) {
+		for _, venue := range []string{"sim", "sim1", "sim2"} {
+			require.NoError(b, sw.Observe(safety.View{Venue: venue, Asked: time.Now()}))
+		}
+	}
 	for _, c := range []struct {
 		name string
 		sw   func(b *testing.B) *safety.Switch
-		out  safety.Outcome
 	}{
-		{"fast", func(b *testing.B) *safety.Switch { return active(b, benchConfig()) }, safety.Accepted},
-		{"kept", func(b *testing.B) *safety.Switch {
+		{"no-view", func(b *testing.B) *safety.Switch { return active(b, benchConfig()) }},
+		{"view", func(b *testing.B) *safety.Switch {
 			sw := active(b, benchConfig())
-			observe(b, sw, nil)
+			viewed(b, sw)
 			return sw
-		}, safety.Refused},
+		}},
 		{"limit", func(b *testing.B) *safety.Switch {
 			cfg := benchConfig()
 			cfg.MaxPosition = map[string]andon.Decimal{"BTC": dec("1000")}
 			sw := active(b, cfg)
-			observe(b, sw, nil)
+			viewed(b, sw)
 			return sw
-		}, safety.Refused},
+		}},
 	} {
 		b.Run(c.name+"/single", func(b *testing.B) {
 			sw := c.sw(b)
@@ -72,25 +77,35 @@ func BenchmarkEnterExit(b *testing.B) {
 				if err != nil {
 					b.Fatal(err)
 				}
-				p.Exit(c.out)
+				p.Exit(safety.Refused)
 			}
 		})
-		b.Run(c.name+"/parallel", func(b *testing.B) {
-			sw := c.sw(b)
-			var n atomic.Int64
-			b.ReportAllocs()
-			b.RunParallel(func(pb *testing.PB) {
-				o := order(fmt.Sprint("p", n.Add(1)), andon.Buy, "1")
-				for pb.Next() {
-					p, err := sw.Enter(&o)
-					if err != nil {
-						b.Error(err)
-						return
+		for _, each := range []bool{false, true} {
+			name := c.name + "/parallel"
+			if each {
+				name += "-venue-each"
+			}
+			b.Run(name, func(b *testing.B) {
+				sw := c.sw(b)
+				var n atomic.Int64
+				b.ReportAllocs()
+				b.RunParallel(func(pb *testing.PB) {
+					i := n.Add(1)
+					o := order(fmt.Sprint("p", i), andon.Buy, "1")
+					if each {
+						o.Venue = fmt.Sprint("sim", min(i, 2))
 					}
-					p.Exit(c.out)
-				}
+					for pb.Next() {
+						p, err := sw.Enter(&o)
+						if err != nil {
+							b.Error(err)
+							return
+						}
+						p.Exit(safety.Refused)
+					}
+				})
 			})
-		})
+		}
 	}
 }
 

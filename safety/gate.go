@@ -11,6 +11,7 @@ import (
 type gate struct {
 	state  TradingState
 	timed  bool   // Enter needs to know the time
+	open   bool   // active, and there is no lease to be read
 	holds  []Hold // in force, strictest first
 	err    error  // why an order that adds exposure is denied; nil while active
 	limits *limitSet
@@ -20,6 +21,7 @@ type gate struct {
 // regate publishes a new gate. Called with mu held.
 func (s *Switch) regate() {
 	g := &gate{state: strictest(s.holds), holds: s.sorted()}
+	g.open = g.state == Active && s.cfg.Lease == nil
 	if g.state != Active {
 		g.err = &DeniedError{State: g.state, Intent: Increase, Holds: g.holds}
 	}
@@ -31,9 +33,17 @@ func (s *Switch) regate() {
 // Check returns nil while an order that adds exposure may be sent, and a
 // *DeniedError with the holds while it may not. It is for code that wants to know
 // before it computes a signal; only Enter and Submit count the order, so that Halt
-// knows of it. It costs one atomic load and allocates nothing. Limits it does not
-// judge, since they are of an order.
+// knows of it. It costs one atomic load, and the reading of the lease where there is
+// one, and allocates nothing. Limits it does not judge, since they are of an order.
 func (s *Switch) Check() error {
+	if s.gate.Load().open {
+		return nil // short enough to be inlined
+	}
+	return s.shut()
+}
+
+// shut says why the gate is not open, unless only the lease had to be read.
+func (s *Switch) shut() error {
 	if err := s.gate.Load().err; err != nil {
 		return err
 	}

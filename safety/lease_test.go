@@ -266,6 +266,6 @@ func BenchmarkEnterUnderALease(b *testing.B) {
 		if err != nil {
 			b.Fatal(err)
 		}
-		p.Exit(safety.Accepted)
+		p.Exit(safety.Refused)
 	}
 }

@@ -32,6 +32,10 @@ type ledger struct {
 	sw    *Switch
 	venue string
 
+	// Who looks for a ledger reads the names of all of them, and is not to wait for the
+	// orders that pass another.
+	_ cacheLine
+
 	mu      sync.Mutex
 	symbols map[string]*symbol
 	last    *symbol // that was asked for
@@ -49,7 +53,12 @@ type ledger struct {
 	from  moment // a view asked for before it may not show what was not kept
 
 	limits counts
+
+	_ cacheLine
 }
+
+// cacheLine keeps what one core writes apart from what another reads.
+type cacheLine [64]byte
 
 // symbol is one symbol of a venue and its legs.
 type symbol struct {
