@@ -54,7 +54,7 @@ var errNoLease = &DeniedError{State: Reducing, Intent: Increase, Reason: ReasonL
 // order that the gate found to be an exit, and every order of a switch without a
 // Lease, never lapses.
 func (p Permit) Lapsed() bool {
-	return p.until != 0 && p.until <= p.book.sw.cfg.Lease.Now()
+	return p.until != 0 && p.until <= p.order.book.sw.cfg.Lease.Now()
 }
 
 // Context returns the context for the venue call: ctx, which besides ends when the
@@ -66,7 +66,7 @@ func (p Permit) Context(ctx context.Context) (_ context.Context, cancel context.
 	if p.until == 0 {
 		return ctx, func() {}
 	}
-	left := p.until - p.book.sw.cfg.Lease.Now()
+	left := p.until - p.order.book.sw.cfg.Lease.Now()
 	ctx, cancel = context.WithTimeout(ctx, left)
 	return &leasedContext{Context: ctx, p: p, cancel: cancel}, cancel
 }

@@ -133,6 +133,7 @@ const (
 
 // tracked is one order that is kept, from Enter until a view shows what it did.
 type tracked struct {
+	book       *ledger // never another, whatever order it is used for
 	id         string
 	hash       uint64 // of the id
 	symbol     *symbol
@@ -257,7 +258,7 @@ func (b *ledger) unused() *tracked {
 		b.free = b.free[:n-1]
 		return t
 	}
-	return &tracked{}
+	return &tracked{book: b}
 }
 
 // enter keeps an order from now on; at is the place that ids.find found for it.

@@ -67,7 +67,7 @@ func (b *ledger) judge(t *tracked, o *priced, exit bool, now moment) breach {
 			return breach{ReasonMaxPositionSize, theEquity}
 		}
 		if crosses {
-			if w := reach.worth(y.mark); w.exceeds(&r.most) {
+			if reach.worthMore(y.mark, &r.most) {
 				return breach{reason: ReasonMaxPositionSize}
 			}
 		}

@@ -154,6 +154,34 @@ func (u units) worth(price units) value {
 	return v
 }
 
+// worthMore reports whether |u| × |price| > most. An amount of a bits times one of b
+// bits is below 2^(a+b), which is mostly all that needs to be known.
+func (u units) worthMore(price units, most *value) bool {
+	u, price = u.abs(), price.abs()
+	if u.bits()+price.bits() < most.bits() {
+		return false
+	}
+	w := u.worth(price)
+	return w.exceeds(most)
+}
+
+// bits returns how many bits an amount takes that is not negative.
+func (u units) bits() int {
+	if u.hi != 0 {
+		return 64 + bits.Len64(uint64(u.hi))
+	}
+	return bits.Len64(u.lo)
+}
+
+func (v *value) bits() int {
+	for i := len(v) - 1; i > 0; i-- {
+		if v[i] != 0 {
+			return 64*i + bits.Len64(v[i])
+		}
+	}
+	return bits.Len64(v[0])
+}
+
 // plus returns v + w, or the largest value where the sum does not fit: too much is
 // the stricter answer.
 func (v value) plus(w value) value {

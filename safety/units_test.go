@@ -68,6 +68,12 @@ func TestLaw1_UnitsAreExact(t *testing.T) {
 		square := new(big.Rat).Mul(ra, ra)
 		require.Zero(t, product.Cmp(valueRat(v)))
 		require.Equal(t, product.Cmp(square) > 0, v.exceeds(&w))
+		require.Equal(t, product.Cmp(square) > 0, x.worthMore(y, &w))
+		require.False(t, x.worthMore(y, &v), "on its bound it is not more")
+		if v != (value{}) {
+			below := v.minus(value{1})
+			require.True(t, x.worthMore(y, &below), "by the smallest step")
+		}
 		sum := v.plus(w)
 		require.Zero(t, new(big.Rat).Add(product, square).Cmp(valueRat(sum)))
 		require.Equal(t, v, sum.minus(w))
