@@ -25,6 +25,7 @@ type board struct {
 	incidents map[string]*Incident
 	order     []string
 	open      map[topic]string
+	refs      map[string]string // by Ref: the open incident that the signal belongs to
 	episodes  map[topic]int
 	days      map[string]int // the highest number of each day
 	latest    time.Time      // of what the manager itself stamped
@@ -32,7 +33,7 @@ type board struct {
 
 func newBoard() *board {
 	return &board{
-		incidents: map[string]*Incident{}, open: map[topic]string{},
+		incidents: map[string]*Incident{}, open: map[topic]string{}, refs: map[string]string{},
 		episodes: map[topic]int{}, days: map[string]int{},
 	}
 }
@@ -68,8 +69,14 @@ func (b *board) apply(e Event) {
 		return
 	}
 	in.apply(e)
-	if e.Kind == Resolved {
-		delete(b.open, topic{in.Condition, in.Component})
+	switch e.Kind {
+	case Signalled:
+		b.fires(in, e)
+	case Resolved:
+		b.quench(in)
+		if t := (topic{in.Condition, in.Component}); b.open[t] == in.Number {
+			delete(b.open, t)
+		}
 	}
 }
 
@@ -92,6 +99,7 @@ func (b *board) declare(e Event) {
 	b.incidents[in.Number] = in
 	b.order = append(b.order, in.Number)
 	b.open[t] = in.Number
+	b.fires(in, e)
 	b.episodes[t] = max(b.episodes[t], in.Episode)
 	if day, n, ok := parseNumber(in.Number); ok {
 		b.days[day] = max(b.days[day], n)
@@ -104,6 +112,8 @@ func (in *Incident) apply(e Event) {
 	switch e.Kind {
 	case Signalled:
 		in.Signals++
+	case Cleared:
+		in.clear(d.Ref)
 	case Assessed:
 		in.assess(e)
 	case HaltDue:

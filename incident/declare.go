@@ -13,7 +13,9 @@ import (
 // Declare says that something is wrong. The signals are classified; at SEV-1 the
 // gate is closed before Declare returns, and the page goes out after it, by Run.
 // Signals of a condition and component that has an open incident are attached to
-// it, and stop trading again where they have to.
+// it, and stop trading again where they have to. The repetition of a signal, which
+// a Ref and the time since which it fires tell apart from another, changes nothing.
+// Of several signals the one that decides is the one whose Ref counts.
 //
 // by is the detector or the person, summary one line for people; neither is
 // required, since nothing that stops is refused for its form. ErrNothing says that
@@ -29,12 +31,16 @@ func (m *Manager) Declare(ctx context.Context, by, summary string, signals ...se
 	}
 	r := newReport(by, summary, a, now)
 	m.mu.Lock()
-	number, last := m.declare(r)
-	halt := a.Halts() && m.haltDue(number, a.Why)
+	number, last, known := m.repeated(r)
+	if !known {
+		number, last = m.declare(r)
+	}
+	halts := a.Halts() && !known
+	halt := halts && m.haltDue(number, a.Why)
 	m.mu.Unlock()
 
 	var stopErr error
-	if a.Halts() {
+	if halts {
 		stopErr = m.stop(number, halt)
 	}
 	err := m.settle(ctx, last)
@@ -84,12 +90,12 @@ func newReport(by, summary string, a severity.Assessment, now time.Time) report 
 // with mu held.
 func (m *Manager) declare(r report) (string, *entry) {
 	data := Data{
-		Condition: clip(string(r.lead.Condition), ""), Component: clip(r.lead.Component, ""), Level: r.a.Level, NoHalt: r.a.PageOnly,
+		Condition: clip(string(r.lead.Condition), ""), Component: clip(r.lead.Component, ""), Ref: clip(r.lead.Ref, ""), Level: r.a.Level, NoHalt: r.a.PageOnly,
 		SignalAt: r.at, RespondBy: r.a.RespondBy, ResolveBy: r.a.ResolveBy,
 	}
 	t := topic{severity.Condition(data.Condition), data.Component}
 	number, attached := m.board.open[t]
-	if !attached {
+	if !attached || m.closing[number] {
 		number = m.board.number(r.now)
 		data.Episode = m.board.episodes[t] + 1
 		return number, m.put(Event{At: r.now, Incident: number, Kind: Declared, By: r.by, What: r.summary, Why: r.a.Why, Data: data})

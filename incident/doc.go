@@ -13,7 +13,9 @@
 //     never for orders in flight or the disk. Where the gate did not answer, the
 //     page begins with STOP NOT CONFIRMED and the stop is tried again.
 //   - Signals of one condition and component are one incident while it is open,
-//     and a new one after it was resolved.
+//     and a new one after it was resolved. A signal with a Ref is known when it is
+//     repeated, and can be cleared: when all have been, and the checklist is proven,
+//     the incident is resolved ([Manager.Clear]).
 //   - A step that falls due is paged until a channel has accepted it, under one
 //     dedup key, across restarts. None starts after the acknowledgement.
 //   - Every event says who, what, why and when. Stopping and paging never wait for

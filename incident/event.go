@@ -17,6 +17,7 @@ type Kind string
 const (
 	Declared  Kind = "declared"  // an incident begins
 	Signalled Kind = "signalled" // the same condition was seen again while it was open
+	Cleared   Kind = "cleared"   // what a signal with a Ref saw has ended
 	Assessed  Kind = "assessed"  // the level was set or changed, with the reason
 
 	HaltDue     Kind = "halt-due"     // the gate is about to be closed
@@ -76,7 +77,8 @@ type Data struct {
 	Episode   int            `json:"episode,omitempty"` // counts the incidents of one condition and component, from 1
 	Level     severity.Level `json:"level,omitzero"`
 	NoHalt    bool           `json:"no_halt,omitempty"`   // the assessment pages and does not halt
-	SignalAt  time.Time      `json:"signal_at,omitzero"`  // when the signal was measured
+	Ref       string         `json:"ref,omitempty"`       // the source's own name for what the signal saw
+	SignalAt  time.Time      `json:"signal_at,omitzero"`  // when the signal was measured, or ended
 	RespondBy time.Time      `json:"respond_by,omitzero"` // the level's targets, counted from the declaration
 	ResolveBy time.Time      `json:"resolve_by,omitzero"`
 

@@ -64,6 +64,7 @@ type Incident struct {
 
 	SignalAt    time.Time // the first signal, when it was measured
 	Signals     int       // how many there were
+	Firing      int       // how many of those with a Ref have not been cleared
 	DeclaredAt  time.Time
 	DeclaredBy  string
 	Gate        Gate
@@ -90,6 +91,8 @@ type Incident struct {
 	UpdatedAt  time.Time // the last status update
 
 	paging paging
+	refs   map[string]time.Time // by Ref: since when the signal fires; zero once it is cleared
+	unsaid int                  // how many signals had no Ref, so that nobody will say that they ended
 }
 
 // paging is what the events say of what was sent and what is owed.
@@ -126,7 +129,7 @@ func (in *Incident) clone() Incident {
 	c.Proven = slices.Clone(in.Proven)
 	c.LastUpdate.Actions = slices.Clone(in.LastUpdate.Actions)
 	c.LastUpdate.Next = slices.Clone(in.LastUpdate.Next)
-	c.paging = paging{}
+	c.paging, c.refs = paging{}, nil
 	return c
 }
 

@@ -172,6 +172,7 @@ type Manager struct {
 	flying  int                // how many entries at the head of the queue the store has now
 	busy    map[string]bool    // by due.key: being performed
 	pages   map[string]pageRun // by incident
+	closing map[string]bool    // by incident: its end is being recorded, so nothing is attached to it
 	running bool
 	err     error // of the store, the last one; nil while it works
 
@@ -192,7 +193,7 @@ func New(ctx context.Context, cfg Config) (*Manager, error) {
 	m := &Manager{
 		cfg: cfg, book: book{cfg.Policy, cfg.Directory}, board: newBoard(),
 		wake: make(chan struct{}, 1), pend: make(chan struct{}, 1),
-		busy: map[string]bool{}, pages: map[string]pageRun{},
+		busy: map[string]bool{}, pages: map[string]pageRun{}, closing: map[string]bool{},
 	}
 	for e, err := range cfg.Store.Read(ctx, 0) {
 		if err != nil {
@@ -245,11 +246,11 @@ func (m *Manager) Unproven(number string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return m.unproven(in.Proven), nil
+	return m.unproven(&in), nil
 }
 
-func (m *Manager) unproven(proven []string) []string {
-	return slices.DeleteFunc(slices.Clone(m.cfg.Checklist), func(item string) bool { return slices.Contains(proven, item) })
+func (m *Manager) unproven(in *Incident) []string {
+	return slices.DeleteFunc(slices.Clone(m.cfg.Checklist), func(item string) bool { return slices.Contains(in.Proven, item) })
 }
 
 // Upcoming returns what the open incidents have ahead, the soonest first.

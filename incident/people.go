@@ -166,8 +166,9 @@ type Resolution struct {
 }
 
 // Resolve ends an incident, once that is durable: an incident whose end cannot be
-// recorded stays open. ErrUnproven refuses it while the checklist has open items
-// and nobody says why it is over all the same.
+// recorded stays open. ErrUnproven refuses it while the checklist has open items,
+// or signals that can be cleared still fire, and nobody says why it is over all the
+// same.
 func (m *Manager) Resolve(ctx context.Context, number string, r Resolution) error {
 	if err := person(r.By, r.Note); err != nil {
 		return fmt.Errorf("%s resolve: %w", number, err)
@@ -178,24 +179,35 @@ func (m *Manager) Resolve(ctx context.Context, number string, r Resolution) erro
 		m.mu.Unlock()
 		return fmt.Errorf("resolve: %w", err)
 	}
-	unproven, now := m.unproven(in.Proven), m.now()
-	m.mu.Unlock()
+	unproven, now := m.obstacles(in), m.now()
 	if len(unproven) > 0 && strings.TrimSpace(r.Despite) == "" {
+		m.mu.Unlock()
 		return &UnprovenError{number, unproven}
 	}
+	m.closing[number] = true
+	m.mu.Unlock()
 	why := r.Note
 	if len(unproven) > 0 {
 		why += "; resolved although the checklist has open items, because: " + r.Despite
 	}
-	err = m.commit(ctx, Event{
+	return m.close(ctx, Event{
 		At: now, Incident: number, Kind: Resolved, By: r.By, What: "resolved", Why: why,
 		Data: Data{RootCause: r.RootCause, PostMortem: r.PostMortem, Unproven: unproven},
 	})
-	if err != nil {
-		return err
-	}
+}
+
+// close records the end of an incident that was put on closing in the same moment
+// in which the end was decided: a signal that comes in the meantime is an incident
+// of its own, and is not buried with this one. Called without mu.
+func (m *Manager) close(ctx context.Context, e Event) error {
+	err := m.commit(ctx, e)
 	m.mu.Lock()
-	m.stopPages(number)
-	m.mu.Unlock()
-	return nil
+	defer m.mu.Unlock()
+	if !errors.Is(err, ErrRecordUnknown) {
+		delete(m.closing, e.Incident)
+	}
+	if err == nil {
+		m.stopPages(e.Incident)
+	}
+	return err
 }

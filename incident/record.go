@@ -42,9 +42,12 @@ func nudge(c chan struct{}) {
 	}
 }
 
-// settle waits until an entry of put is durable. Its effect stays in any case.
+// settle waits until an entry of the queue is durable. Its effect stays in any case.
 // Called without mu.
 func (m *Manager) settle(ctx context.Context, w *entry) error {
+	if w == nil {
+		return nil // nothing waits
+	}
 	timer := time.NewTimer(m.cfg.RecordWithin)
 	defer timer.Stop()
 	select {

@@ -154,7 +154,7 @@ func (m *Manager) update(in *Incident, d due, now time.Time) notify.Update {
 		u.ActionsTaken = in.actions()
 	}
 	if u.NextSteps == nil {
-		u.NextSteps = m.unproven(in.Proven)
+		u.NextSteps = m.unproven(in)
 	}
 	u.ETA = cmp.Or(u.ETA, in.LastUpdate.ETA, "target "+clock(in.ResolveBy))
 	return u

@@ -11,6 +11,11 @@ type Signal struct {
 	Source    string    `json:"source"`           // who observed it: a detector, an operator, an alert
 	Detail    string    `json:"detail,omitempty"` // for people
 
+	// Ref is the source's own name for the thing that it saw, such as the fingerprint
+	// of an alert. A signal with a Ref that was seen before is known as a repetition,
+	// and can be cleared. Empty: neither.
+	Ref string `json:"ref,omitempty"`
+
 	// OurOwnHalt says of TradingHalted that a hold of our own switch is what halts
 	// trading. Such a signal is no incident: else each halt would raise another.
 	OurOwnHalt bool `json:"our_own_halt,omitempty"`

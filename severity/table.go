@@ -144,6 +144,7 @@ func compareGrades(a, b grade) int {
 		strings.Compare(a.signal.Component, b.signal.Component),
 		strings.Compare(a.signal.Source, b.signal.Source),
 		strings.Compare(a.why, b.why),
+		strings.Compare(a.signal.Ref, b.signal.Ref),
 	)
 }
 
