@@ -1,6 +1,7 @@
 // Package andon is the trading vocabulary of an incident-safety library: exact
-// amounts, positions, orders, fills, balances, and what a venue can be asked. The
-// packages below it are what a trading bot embeds to live through an incident.
+// amounts, positions, orders, fills, balances, instruments, and what a venue can be
+// asked. The packages below it are what a trading bot embeds to live through an
+// incident.
 //
 // # Map
 //

@@ -129,6 +129,13 @@ func TestValidateNamesEveryFieldThatIsWrong(t *testing.T) {
 	}
 }
 
+func TestAnInstrumentNamesEveryAmountThatIsWrong(t *testing.T) {
+	require.NoError(t, andon.Instrument{Lot: dec("0.1")}.Validate(), "zero is none, and none is no mistake")
+	bad := andon.Instrument{Tick: dec("-1"), Lot: dec("-2"), MinNotional: dec("-3"), EntryStep: dec("-4")}
+	require.EqualError(t, bad.Validate(), "Tick -1 is negative, Lot -2 is negative, MinNotional -3 is negative, EntryStep -4 is negative")
+	requireRoundTrip(t, andon.Instrument{Base: "BTC", Quote: "USD", Tick: dec("0.01"), Lot: dec("0.00000001"), MinNotional: dec("1"), EntryStep: dec("0.001")})
+}
+
 func TestSignsFollowSides(t *testing.T) {
 	require.Equal(t, "-1.5", order().Signed().String())
 	require.Equal(t, "-0.5", fill().Signed().String())

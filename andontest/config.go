@@ -44,20 +44,15 @@ type Config struct {
 	Faults Faults
 }
 
-// Symbol is how a venue counts one symbol.
+// Symbol is how a venue counts one symbol, and what it costs there.
 type Symbol struct {
+	// Instrument has the rules by which orders are taken and entry prices rounded; the
+	// bot under test is given the same. MinNotional holds for exits too. What is zero is
+	// no rule. Base and Quote are required on spot.
+	andon.Instrument
+
 	// Price in the quote currency. Defaults to Config.Price.
 	Price andon.Decimal
-
-	// Lot is the step of a quantity, in units of the base. Defaults to 0, no step.
-	Lot andon.Decimal
-
-	// MinNotional is the least quantity × price of an order, in the quote currency,
-	// exits included. Defaults to 0.
-	MinNotional andon.Decimal
-
-	// Base and Quote are the currencies of a spot symbol. Required there.
-	Base, Quote string
 
 	// Fee is what a fill costs, as a ratio of it: 0.001 is 0.1 %. On spot a buy pays
 	// in the base, so that less arrives than was bought. Defaults to 0.
@@ -98,10 +93,13 @@ func (c Config) validate() error {
 		for _, d := range []struct {
 			name  string
 			value andon.Decimal
-		}{{"Price", s.Price}, {"Lot", s.Lot}, {"MinNotional", s.MinNotional}, {"Fee", s.Fee}} {
+		}{{"Price", s.Price}, {"Fee", s.Fee}} {
 			if d.value.Sign() < 0 {
 				add("Symbols[%q].%s %v is negative", name, d.name, d.value)
 			}
+		}
+		if err := s.Validate(); err != nil {
+			add("Symbols[%q]: %w", name, err)
 		}
 		if c.Spot && (s.Base == "" || s.Quote == "") {
 			add("Symbols[%q].Base and Quote are required on spot", name)

@@ -52,8 +52,10 @@ func (v *Venue) refusal(o andon.Order) string {
 		return fmt.Sprintf("leg %v does not fit the account's mode", o.Leg)
 	case v.cfg.Hedge && (o.Leg == andon.Long) != (o.Side == andon.Buy) && held.Abs().Less(o.Quantity):
 		return fmt.Sprintf("the leg is %v", held)
-	case s.Lot.Sign() > 0 && !multiple(o.Quantity, s.Lot):
+	case !multiple(o.Quantity, s.Lot):
 		return fmt.Sprintf("quantity is no multiple of the lot %v", s.Lot)
+	case !multiple(o.Price, s.Tick) || !multiple(o.Trigger, s.Tick):
+		return fmt.Sprintf("price is no multiple of the tick %v", s.Tick)
 	case err != nil:
 		return err.Error()
 	case value.Less(s.MinNotional):
@@ -243,7 +245,7 @@ func (v *Venue) execute(o andon.Order, q andon.Decimal) {
 		v.balances[s.Quote] = v.balances[s.Quote].Add(paid)
 		v.balances[f.FeeCurrency] = v.balances[f.FeeCurrency].Sub(f.Fee)
 	} else {
-		v.hold(moved(v.positions[o.Key()], f, v.price(o.Symbol)))
+		v.hold(moved(v.positions[o.Key()], f, v.price(o.Symbol), s.EntryStep))
 	}
 	v.fills = append(v.fills, f)
 }
@@ -258,11 +260,11 @@ func betterOf(o andon.Order, market andon.Decimal) andon.Decimal {
 }
 
 // entryPlaces is how many digits after the point an entry price is rounded to, half to
-// even.
+// even, where its symbol has no step for it.
 const entryPlaces = 8
 
 // moved returns a position after a fill.
-func moved(p andon.Position, f andon.Fill, mark andon.Decimal) andon.Position {
+func moved(p andon.Position, f andon.Fill, mark, step andon.Decimal) andon.Position {
 	next := andon.Position{Venue: f.Venue, Symbol: f.Symbol, Leg: f.Leg, Quantity: p.Quantity.Add(f.Signed()), Entry: p.Entry, Mark: mark, At: f.At}
 	switch {
 	case p.Quantity.Sign() != next.Quantity.Sign():
@@ -270,6 +272,9 @@ func moved(p andon.Position, f andon.Fill, mark andon.Decimal) andon.Position {
 	case p.Quantity.Sign() == f.Side.Sign() && p.Entry.Sign() > 0:
 		cost := must(p.Quantity.Abs().Mul(p.Entry)).Add(must(f.Value()))
 		next.Entry = must(cost.Quo(next.Quantity.Abs(), entryPlaces, andon.HalfEven))
+		if !step.IsZero() {
+			next.Entry = must(must(next.Entry.Quo(step, 0, andon.HalfEven)).Mul(step))
+		}
 	}
 	return next
 }
@@ -289,7 +294,11 @@ func (v *Venue) liquidate() bool {
 	return true
 }
 
+// multiple reports whether d is whole steps; any amount is, where there is no step.
 func multiple(d, step andon.Decimal) bool {
+	if step.IsZero() {
+		return true
+	}
 	_, err := d.Quo(step, 0, andon.Exact)
 	return err == nil
 }

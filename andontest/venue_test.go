@@ -25,6 +25,12 @@ func stop(id string, side andon.Side, q, trigger string) andon.Order {
 	return o
 }
 
+func limit(id string, side andon.Side, q, price string) andon.Order {
+	o := market(id, side, q)
+	o.Kind, o.Price = andon.Limit, dec(price)
+	return o
+}
+
 func reduceOnly(o andon.Order) andon.Order { o.ReduceOnly = true; return o }
 
 func TestTheVenueConforms(t *testing.T) {
@@ -72,7 +78,7 @@ func (v *spotVenue) Submit(ctx context.Context, o andon.Order) (andon.Order, err
 func spot(fee, usdt string) *andontest.Venue {
 	return andontest.New(andontest.Config{
 		Spot: true, Balances: map[string]andon.Decimal{"USDT": dec(usdt)},
-		Symbols: map[string]andontest.Symbol{"BTC": {Base: "BTC", Quote: "USDT", Lot: dec("0.001"), MinNotional: dec("5"), Fee: dec(fee)}},
+		Symbols: map[string]andontest.Symbol{"BTC": {Fee: dec(fee), Instrument: andon.Instrument{Base: "BTC", Quote: "USDT", Lot: dec("0.001"), MinNotional: dec("5")}}},
 	})
 }
 
@@ -104,6 +110,22 @@ func TestSpotReservesBalancesAndTakesFeesInTheBase(t *testing.T) {
 	require.Empty(t, v.Truth().Positions)
 	_, err = v.Submit(ctx, market("dear", andon.Buy, "100"))
 	require.ErrorContains(t, err, "insufficient balance")
+}
+
+func TestAnInstrumentsStepsAreKept(t *testing.T) {
+	v := andontest.New(andontest.Config{Symbols: map[string]andontest.Symbol{
+		"BTC": {Instrument: andon.Instrument{Tick: dec("0.5"), EntryStep: dec("0.01")}},
+	}})
+	_, err := v.Submit(t.Context(), limit("a", andon.Buy, "1", "100.25"))
+	require.ErrorContains(t, err, "tick")
+	_, err = v.Submit(t.Context(), stop("b", andon.Sell, "1", "90.25"))
+	require.ErrorContains(t, err, "tick")
+	_, err = v.Submit(t.Context(), limit("c", andon.Buy, "1", "100.5"))
+	require.NoError(t, err)
+	v.SetPrice("BTC", dec("101"))
+	_, err = v.Submit(t.Context(), market("d", andon.Buy, "2"))
+	require.NoError(t, err)
+	require.Equal(t, "100.67", v.Truth().Positions[0].Entry.String(), "302/3, to the step")
 }
 
 func TestHedgeLegsStandApart(t *testing.T) {
@@ -312,8 +334,8 @@ func TestAConfigurationThatCannotBeRightPanics(t *testing.T) {
 			andontest.New(andontest.Config{Price: dec("-1"), Hedge: true, Spot: true, Balances: map[string]andon.Decimal{"X": dec("-1")},
 				Faults: andontest.Faults{andontest.None: 0, andontest.Late: 2}})
 		})
-	require.PanicsWithValue(t, "andontest: configuration: Symbols[\"A\"].Lot -1 is negative\nSymbols[\"A\"].Base and Quote are required on spot", func() {
-		andontest.New(andontest.Config{Spot: true, Symbols: map[string]andontest.Symbol{"A": {Lot: dec("-1")}}})
+	require.PanicsWithValue(t, "andontest: configuration: Symbols[\"A\"]: Lot -1 is negative\nSymbols[\"A\"].Base and Quote are required on spot", func() {
+		andontest.New(andontest.Config{Spot: true, Symbols: map[string]andontest.Symbol{"A": {Instrument: andon.Instrument{Lot: dec("-1")}}}})
 	})
 	require.Panics(t, func() { andontest.New(andontest.Config{}).SetFaults(andontest.Faults{99: 0.1}) })
 	require.Equal(t, "Fault(99)", andontest.Fault(99).String())

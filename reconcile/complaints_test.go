@@ -327,9 +327,9 @@ func TestComplaintTrading10_ADoubleSubmitShows(t *testing.T) {
 // Complaint 10: what lies above the lot size and below the minimum notional can never be
 // closed. It is named, it halts nothing, and the book takes it over.
 func TestComplaintTrading10_DustIsNamedAndHaltsNothing(t *testing.T) {
-	btc := reconcile.Instrument{Lot: dec("0.00001"), MinNotional: dec("10")}
+	btc := andon.Instrument{Lot: dec("0.00001"), MinNotional: dec("10")}
 	s := newShop(t, andontest.Config{Price: dec("60000")}, func(c *reconcile.Config) {
-		c.Instruments = map[string]reconcile.Instrument{"BTC-USD": btc}
+		c.Instruments = map[string]andon.Instrument{"BTC-USD": btc}
 	})
 	s.venue.SetPosition(andon.Position{Symbol: "BTC-USD", Quantity: dec("0.00016")}) // 9.60 USD
 	for range 5 {
@@ -358,7 +358,7 @@ func TestComplaintTrading10_AFeeInTheBaseCurrencyIsBookedAsOne(t *testing.T) {
 		&account{positions: []andon.Position{venue}, reports: []reconcile.OrderReport{mustReport(bought)}, window: window})
 	r, err := reconcile.New(reconcile.Config{
 		Venue: "v", Account: d.venue, History: d.venue, Book: d.book, Recorder: d.log,
-		Instruments: map[string]reconcile.Instrument{"BTC-USD": {Base: "BTC", Quote: "USD"}},
+		Instruments: map[string]andon.Instrument{"BTC-USD": {Base: "BTC", Quote: "USD"}},
 	})
 	require.NoError(t, err)
 	d.Reconciler = r

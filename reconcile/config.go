@@ -54,7 +54,7 @@ type Config struct {
 	// StaleAfter and Instruments are the other rules of the comparison; see Rules.
 	// Default to none.
 	StaleAfter  time.Duration
-	Instruments map[string]Instrument
+	Instruments map[string]andon.Instrument
 
 	// Confirmations is how many comparisons in a row must find a mismatch, and
 	// ConfirmOver how long it must have been found by then, before it is confirmed.
@@ -176,8 +176,8 @@ func (c Config) validate() error {
 		add("Confirmations: %d is negative", c.Confirmations)
 	}
 	for _, name := range slices.Sorted(maps.Keys(c.Instruments)) {
-		if err := c.Instruments[name].validate(name); err != nil {
-			errs = append(errs, err)
+		if err := c.Instruments[name].Validate(); err != nil {
+			add("Instruments[%q]: %w", name, err)
 		}
 	}
 	return errors.Join(errs...)

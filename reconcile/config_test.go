@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/andon-go/andon"
 	"github.com/andon-go/andon/reconcile"
 )
 
@@ -14,7 +15,7 @@ func TestNew_NamesEveryProblem(t *testing.T) {
 	_, err := reconcile.New(reconcile.Config{
 		Balances: true, Finder: unknownAll{}, InFlight: -1, MaxPending: -1, StaleAfter: -1, ConfirmOver: -1, Every: -1,
 		Timeout: -1, MaxSilence: -1, Confirmations: -1,
-		Instruments: map[string]reconcile.Instrument{
+		Instruments: map[string]andon.Instrument{
 			"A": {Lot: dec("-1"), MinNotional: dec("-1"), EntryStep: dec("-1")}, "B": {Lot: dec("1")},
 		},
 	})
@@ -32,13 +33,13 @@ func TestNew_NamesEveryProblem(t *testing.T) {
 		"InFlight: -1ns is negative", "MaxPending: -1ns is negative", "StaleAfter: -1ns is negative", "ConfirmOver: -1ns is negative",
 		"Every: -1ns is negative", "Timeout: -1ns is negative", "MaxSilence: -1ns is negative",
 		"Confirmations: -1 is negative",
-		"Instruments: A: Lot: -1 is negative", "Instruments: A: MinNotional: -1 is negative", "Instruments: A: EntryStep: -1 is negative",
+		`Instruments["A"]: Lot -1 is negative, MinNotional -1 is negative, EntryStep -1 is negative`,
 	}, lines)
 }
 
 // TestRules_Tolerances says where each of them ends.
 func TestRules_Tolerances(t *testing.T) {
-	rules := reconcile.Rules{Instruments: map[string]reconcile.Instrument{
+	rules := reconcile.Rules{Instruments: map[string]andon.Instrument{
 		"A": {Lot: dec("0.1"), MinNotional: dec("10"), EntryStep: dec("0.01")},
 	}}
 	for name, test := range map[string]struct {

@@ -134,7 +134,7 @@ func ExampleComparePositions() {
 	venue.Add(row("BTC-USD", "2"))
 
 	c := reconcile.ComparePositions(book, venue, reconcile.Rules{
-		Instruments: map[string]reconcile.Instrument{"ETH-USD": {Lot: andon.MustDecimal("0.001")}},
+		Instruments: map[string]andon.Instrument{"ETH-USD": {Lot: andon.MustDecimal("0.001")}},
 	})
 	for _, d := range c.Discrepancies {
 		fmt.Println(d)

@@ -95,7 +95,7 @@ func (j *judge) ordust(kind Kind, b, v *andon.Position) Kind {
 	if v != nil {
 		difference, symbol, prices = difference.Sub(v.Quantity), v.Symbol, append(prices, v.Mark, v.Entry)
 	}
-	if j.Instruments[symbol].dust(difference, prices...) {
+	if dust(j.Instruments[symbol], difference, prices...) {
 		return Dust
 	}
 	return kind

@@ -1,8 +1,6 @@
 package reconcile
 
 import (
-	"errors"
-	"fmt"
 	"time"
 
 	"github.com/andon-go/andon"
@@ -27,46 +25,16 @@ type Rules struct {
 
 	// Instruments has the tolerances, by symbol; for a balance by its currency. There
 	// is none for what it does not name.
-	Instruments map[string]Instrument
-}
-
-// Instrument is what a venue says of a symbol, as far as it limits what an order
-// could put right. The zero Instrument has no tolerance.
-type Instrument struct {
-	// Base and Quote are the currencies, where the venue holds the symbol as a
-	// currency; empty for derivatives. A position that differs from the venue's by
-	// exactly the fees that were taken in Base is a Fee, not a Quantity.
-	Base, Quote string
-
-	// Lot is the smallest step of a quantity, in units of the base. A difference
-	// below it is Dust.
-	Lot andon.Decimal
-
-	// MinNotional is the smallest value of an order, in units of the quote. A
-	// difference whose value is below it, at the highest price that either side knows,
-	// is Dust; where no price is known it is not.
-	MinNotional andon.Decimal
-
-	// EntryStep is the step to which the venue rounds an average entry price. Entry
-	// prices that lie less than a step apart agree.
-	EntryStep andon.Decimal
-}
-
-func (i Instrument) validate(name string) error {
-	var errs []error
-	for _, v := range []struct {
-		name   string
-		amount andon.Decimal
-	}{{"Lot", i.Lot}, {"MinNotional", i.MinNotional}, {"EntryStep", i.EntryStep}} {
-		if v.amount.Sign() < 0 {
-			errs = append(errs, fmt.Errorf("Instruments: %s: %s: %v is negative", name, v.name, v.amount))
-		}
-	}
-	return errors.Join(errs...)
+	//
+	// A difference below Lot is Dust, and so is one whose value, at the highest price that
+	// either side knows, is below MinNotional; where no price is known it is not. Entry
+	// prices that lie less than an EntryStep apart agree. A position that differs from the
+	// venue's by exactly the fees that were taken in Base is a Fee, not a Quantity.
+	Instruments map[string]andon.Instrument
 }
 
 // dust reports whether no order could make the difference good.
-func (i Instrument) dust(difference andon.Decimal, prices ...andon.Decimal) bool {
+func dust(i andon.Instrument, difference andon.Decimal, prices ...andon.Decimal) bool {
 	difference = difference.Abs()
 	if difference.Less(i.Lot) {
 		return true

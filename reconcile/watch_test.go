@@ -202,7 +202,7 @@ func TestWatch_PendingForTooLongCounts(t *testing.T) {
 
 func TestWatch_DustNarrowsNothing(t *testing.T) {
 	g := newGuard(t, func(c *reconcile.Config) {
-		c.Instruments = map[string]reconcile.Instrument{"A": {Lot: dec("0.001")}}
+		c.Instruments = map[string]andon.Instrument{"A": {Lot: dec("0.001")}}
 	})
 	g.venue.positions = []andon.Position{position("A", "1.0009", "2")}
 	report, err := g.Check(t.Context(), asked)

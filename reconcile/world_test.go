@@ -65,7 +65,7 @@ func genWorld(t *rapid.T, faults bool) *world {
 		lookups: map[string]*andon.Order{},
 		rules: reconcile.Rules{
 			Now: asked, InFlight: 5 * time.Second, StaleAfter: 30 * time.Minute,
-			Instruments: map[string]reconcile.Instrument{},
+			Instruments: map[string]andon.Instrument{},
 		},
 	}
 	fault := func(n int) int {
@@ -160,7 +160,7 @@ var legFaults = []func(w *world, b, v *andon.Position, what string){
 		w.leave(reconcile.Stale, what)
 	},
 	func(w *world, b, v *andon.Position, what string) { // bought with the fee taken in what was bought
-		w.rules.Instruments[b.Symbol] = reconcile.Instrument{Base: "BASE", Quote: "Q", Lot: dec(lot), MinNotional: dec(minNotional)}
+		w.rules.Instruments[b.Symbol] = andon.Instrument{Base: "BASE", Quote: "Q", Lot: dec(lot), MinNotional: dec(minNotional)}
 		f := fill("fee-"+b.Symbol, "fee-"+b.Symbol, andon.Buy, "10", "1", "0.75")
 		f.Symbol, f.Leg, f.FeeCurrency = b.Symbol, b.Leg, "BASE"
 		w.book.Fills = append(w.book.Fills, f)
@@ -195,7 +195,7 @@ func mustReport(f andon.Fill) reconcile.OrderReport {
 }
 
 func (w *world) addLeg(t *rapid.T, symbol string, fault int) {
-	w.rules.Instruments[symbol] = reconcile.Instrument{Base: "X", Quote: "Q", Lot: dec(lot), MinNotional: dec(minNotional)}
+	w.rules.Instruments[symbol] = andon.Instrument{Base: "X", Quote: "Q", Lot: dec(lot), MinNotional: dec(minNotional)}
 	p := andon.Position{
 		Venue: "v", Symbol: symbol, Leg: rapid.SampledFrom([]andon.Leg{andon.Net, andon.Long}).Draw(t, "leg"),
 		Quantity: genNumber(t, "quantity", 2, 1000, 4), Entry: genNumber(t, "entry", 10, 200, 2), At: noon,
@@ -291,7 +291,7 @@ var orderFaults = []func(w *world, b, v *andon.Order, what string) (inBook, onVe
 
 func (w *world) addOrder(t *rapid.T, id string, fault int) {
 	symbol := "O-" + id
-	w.rules.Instruments[symbol] = reconcile.Instrument{Base: "X", Quote: "Q"}
+	w.rules.Instruments[symbol] = andon.Instrument{Base: "X", Quote: "Q"}
 	o := andon.Order{
 		ClientID: id, Venue: "v", Symbol: symbol, Side: rapid.SampledFrom([]andon.Side{andon.Buy, andon.Sell}).Draw(t, "side"),
 		Kind: rapid.SampledFrom([]andon.Kind{andon.Limit, andon.StopLimit}).Draw(t, "kind"), Quantity: genNumber(t, "size", 1, 100, 3),
@@ -343,7 +343,7 @@ var balanceFaults = []func(w *world, b, v *andon.Balance, what string){
 }
 
 func (w *world) addBalance(t *rapid.T, currency string, fault int) {
-	w.rules.Instruments[currency] = reconcile.Instrument{Lot: dec(lot)}
+	w.rules.Instruments[currency] = andon.Instrument{Lot: dec(lot)}
 	balance := andon.Balance{Venue: "v", Currency: currency, Total: genNumber(t, "total", 10, 1000, 6), Reserved: genNumber(t, "reserved", 0, 9, 2)}
 	b, v := balance, balance
 	if fault >= 0 {

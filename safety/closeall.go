@@ -31,9 +31,9 @@ type CloseVenue struct {
 	// Venue is the account. Required.
 	Venue andon.Venue
 
-	// Instruments by symbol. Spot symbols need theirs; a derivative without one is
-	// closed in the quantity that the venue says.
-	Instruments map[string]Instrument
+	// Instruments by symbol. Spot symbols need theirs, with Base; a derivative without
+	// one is closed in the quantity that the venue says.
+	Instruments map[string]andon.Instrument
 }
 
 // CloserConfig is what a Closer is made from. Switch and Venues are required.
@@ -101,13 +101,8 @@ func (c CloserConfig) validate() error {
 			add("Venues[%q].Venue is missing", name)
 		}
 		for symbol, in := range v.Instruments {
-			for _, d := range []struct {
-				name  string
-				value andon.Decimal
-			}{{"Lot", in.Lot}, {"MinNotional", in.MinNotional}} {
-				if d.value.Sign() < 0 {
-					add("Venues[%q].Instruments[%q].%s %v is negative", name, symbol, d.name, d.value)
-				}
+			if err := in.Validate(); err != nil {
+				add("Venues[%q].Instruments[%q]: %w", name, symbol, err)
 			}
 		}
 	}

@@ -120,7 +120,7 @@ func (c *Closer) planVenue(ctx context.Context, name string, own map[andon.LegKe
 		l := CloseLeg{Symbol: p.Symbol, Leg: p.Leg, Quantity: p.Quantity, Mark: p.Mark}
 		l.divide(own[p.Key()], unknown, slices.Contains(foreign, p.Key()))
 		l.bound(p.Key(), v.Orders)
-		if _, dust := c.cfg.Venues[name].Instruments[p.Symbol].closable(l.Close, p.Mark); dust != "" && l.Close.Sign() > 0 {
+		if _, dust := closable(c.cfg.Venues[name].Instruments[p.Symbol], l.Close, p.Mark); dust != "" && l.Close.Sign() > 0 {
 			l.Why = strings.TrimPrefix(l.Why+"; dust: "+dust, "; ")
 		}
 		v.Legs = append(v.Legs, l)
@@ -174,7 +174,7 @@ func (l *CloseLeg) bound(key andon.LegKey, orders []andon.Order) {
 
 // closable returns the part of a quantity that an order can close, and says why the rest
 // is dust, or nothing.
-func (in Instrument) closable(q, mark andon.Decimal) (andon.Decimal, string) {
+func closable(in andon.Instrument, q, mark andon.Decimal) (andon.Decimal, string) {
 	if in.Lot.Sign() > 0 {
 		whole, err := toStep(q, in.Lot, andon.Down)
 		if err != nil {

@@ -58,7 +58,7 @@ type closing struct {
 type closingLeg struct {
 	CloseLeg
 	name     andon.LegKey
-	in       Instrument
+	in       andon.Instrument
 	planned  bool
 	quantity andon.Decimal // at the last reading
 	mark     andon.Decimal
@@ -400,7 +400,7 @@ func (r *closing) closeLeg(ctx context.Context, l *closingLeg) (busy bool) {
 		l.waited++
 		return true
 	}
-	if _, l.dust = l.in.closable(want, l.mark); l.dust != "" {
+	if _, l.dust = closable(l.in, want, l.mark); l.dust != "" {
 		return false
 	}
 	if wait := r.bareLeg(ctx, l); wait {
@@ -501,7 +501,7 @@ func (r *closing) available(ctx context.Context, l *closingLeg, want andon.Decim
 			return want, fmt.Sprintf("no %s is free: %v of %v are reserved", l.in.Base, balances[i].Reserved, balances[i].Total)
 		}
 	}
-	size, dust := l.in.closable(want, l.mark)
+	size, dust := closable(l.in, want, l.mark)
 	if size.IsZero() {
 		return size, dust
 	}
@@ -552,7 +552,7 @@ func (r *closing) protectAgain(ctx context.Context, l *closingLeg) {
 	}
 	for len(l.stops) > 0 {
 		o := l.stops[0]
-		size, _ := l.in.closable(o.Remaining().Min(left), andon.Decimal{})
+		size, _ := closable(l.in, o.Remaining().Min(left), andon.Decimal{})
 		if size.IsZero() {
 			l.stops = l.stops[1:]
 			continue

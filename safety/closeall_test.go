@@ -152,11 +152,11 @@ func TestCloseAllNeverClosesSilentlyWhatTheBotDidNotOpen(t *testing.T) {
 
 // spotDesk is a spot account with 1 BTC and its stop, which reserves all of it.
 func spotDesk(t testing.TB, quantity, stop string) (*desk, *andontest.Venue) {
-	in := andontest.Symbol{Base: "BTC", Quote: "USDT", Lot: dec("0.001"), MinNotional: dec("5")}
-	v := andontest.New(andontest.Config{Name: "sim", Spot: true, Symbols: map[string]andontest.Symbol{"BTC": in}, Balances: map[string]andon.Decimal{"BTC": dec(quantity)}})
+	in := andon.Instrument{Base: "BTC", Quote: "USDT", Lot: dec("0.001"), MinNotional: dec("5")}
+	v := andontest.New(andontest.Config{Name: "sim", Spot: true, Symbols: map[string]andontest.Symbol{"BTC": {Instrument: in}}, Balances: map[string]andon.Decimal{"BTC": dec(quantity)}})
 	v.SetOrder(stopOrder("stop", andon.Sell, stop))
 	d := newDesk(t, safety.Config{}, v)
-	d.cfg.Venues["sim"] = safety.CloseVenue{Venue: v, Instruments: map[string]safety.Instrument{"BTC": {Base: "BTC", Lot: dec("0.001"), MinNotional: dec("5")}}}
+	d.cfg.Venues["sim"] = safety.CloseVenue{Venue: v, Instruments: map[string]andon.Instrument{"BTC": in}}
 	return d, v
 }
 
@@ -346,11 +346,11 @@ func TestCloserConfigNamesEveryProblem(t *testing.T) {
 	_, err := safety.NewCloser(safety.CloserConfig{})
 	require.EqualError(t, err, "close-all: Switch is missing\nVenues is empty: there is nothing to close")
 	_, err = safety.NewCloser(safety.CloserConfig{
-		Venues:      map[string]safety.CloseVenue{"": {}, "v": {Instruments: map[string]safety.Instrument{"BTC": {Lot: dec("-1"), MinNotional: dec("-2")}}}},
+		Venues:      map[string]safety.CloseVenue{"": {}, "v": {Instruments: map[string]andon.Instrument{"BTC": {Lot: dec("-1"), MinNotional: dec("-2")}}}},
 		VenueBudget: -1, CallWithin: -1, RetryEvery: -1, MaxPlanAge: -1, Confirm: -1,
 	})
-	for _, says := range []string{"Switch is missing", "Venues has an entry without a name", `Venues["v"].Venue is missing`, `Instruments["BTC"].Lot -1`,
-		`Instruments["BTC"].MinNotional -2`, "VenueBudget -1ns", "CallWithin -1ns", "RetryEvery -1ns", "MaxPlanAge -1ns", "Confirm -1"} {
+	for _, says := range []string{"Switch is missing", "Venues has an entry without a name", `Venues["v"].Venue is missing`, `Venues["v"].Instruments["BTC"]: Lot -1 is negative, MinNotional -2 is negative`,
+		"VenueBudget -1ns", "CallWithin -1ns", "RetryEvery -1ns", "MaxPlanAge -1ns", "Confirm -1"} {
 		require.ErrorContains(t, err, says)
 	}
 }

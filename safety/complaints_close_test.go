@@ -169,7 +169,7 @@ func TestComplaintTrading5_AHiddenListPlacesNoSecondStop(t *testing.T) {
 	v.SetPosition(position("2"))
 	v.SetOrder(reduceOnly(stopOrder("stop", andon.Sell, "2")))
 	req := safety.Requirements{MaxDistance: dec("0.2")}
-	policy := safety.ProtectionPolicy{Distance: dec("0.05"), Instruments: map[string]safety.Instrument{"BTC": {Tick: dec("0.1"), Lot: dec("0.001")}}}
+	policy := safety.ProtectionPolicy{Distance: dec("0.05"), Instruments: map[string]andon.Instrument{"BTC": {Tick: dec("0.1"), Lot: dec("0.001")}}}
 	for range 3 {
 		v.Inject(andontest.HiddenList, 1)
 		r, err := safety.ReadProtection(t.Context(), v, req, checkedAt)

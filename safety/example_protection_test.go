@@ -28,7 +28,7 @@ func ExampleProtector() {
 
 	plan, err := safety.PlanProtection(report, safety.ProtectionPolicy{
 		Distance:    andon.MustDecimal("0.03"),
-		Instruments: map[string]safety.Instrument{"BTC-USD": {Tick: andon.MustDecimal("0.5"), Lot: andon.MustDecimal("0.001")}},
+		Instruments: map[string]andon.Instrument{"BTC-USD": {Tick: andon.MustDecimal("0.5"), Lot: andon.MustDecimal("0.001")}},
 	})
 	if err != nil {
 		fmt.Println(err)

@@ -25,29 +25,16 @@ var (
 	ErrPlanAltered = errors.New("plan was altered after it was made")
 )
 
-// Instrument is how a venue counts a symbol.
-type Instrument struct {
-	Tick andon.Decimal // step of a price, in the quote currency; more than zero
-	Lot  andon.Decimal // step of a quantity, in units of the base; more than zero
-
-	// MinNotional is the least quantity × price of an order that closes, in the quote
-	// currency. Zero says that the venue has none, or lets reduce-only orders off.
-	MinNotional andon.Decimal
-
-	// Base is the currency that a spot symbol is kept in. It says that the account is a
-	// spot account: there is no reduce-only, an order reserves the balance it needs, and
-	// a stop does so too. Empty for derivatives.
-	Base string
-}
-
 // ProtectionPolicy says how missing stops are placed.
 type ProtectionPolicy struct {
 	// Distance of the trigger from the mark, as a ratio of the mark: 0.05 is 5 %.
 	// Required, and at most what the report's Requirements allow.
 	Distance andon.Decimal
 
-	// Instruments by symbol. A leg whose symbol is missing is left and named.
-	Instruments map[string]Instrument
+	// Instruments by symbol, each with a Tick and a Lot above zero; Base is set on spot,
+	// where a stop reserves the balance that it needs. A leg whose symbol is missing is
+	// left and named.
+	Instruments map[string]andon.Instrument
 
 	// Replace has stops that do not count cancelled once a new one stands in their
 	// place: those that are too far away, expire, could open the other side, may rest
@@ -63,11 +50,14 @@ func (p ProtectionPolicy) validate(req Requirements) error {
 		add("Distance is %v, want more than 0 and at most the %v of the requirements", p.Distance, req.MaxDistance)
 	}
 	for symbol, in := range p.Instruments {
-		if in.Tick.Sign() <= 0 {
-			add("Instruments[%q].Tick is %v, want more than 0", symbol, in.Tick)
+		if err := in.Validate(); err != nil {
+			add("Instruments[%q]: %w", symbol, err)
 		}
-		if in.Lot.Sign() <= 0 {
-			add("Instruments[%q].Lot is %v, want more than 0", symbol, in.Lot)
+		if in.Tick.IsZero() {
+			add("Instruments[%q]: Tick is 0, want more", symbol)
+		}
+		if in.Lot.IsZero() {
+			add("Instruments[%q]: Lot is 0, want more", symbol)
 		}
 	}
 	slices.SortFunc(errs, func(a, b error) int { return strings.Compare(a.Error(), b.Error()) })
@@ -257,7 +247,7 @@ func toStep(d, step andon.Decimal, r andon.Rounding) (andon.Decimal, error) {
 	return n.Mul(step)
 }
 
-func newStep(l LegProtection, in Instrument, size, trigger andon.Decimal, replace bool) ProtectStep {
+func newStep(l LegProtection, in andon.Instrument, size, trigger andon.Decimal, replace bool) ProtectStep {
 	p := l.Position
 	s := ProtectStep{Quantity: p.Quantity, Mark: p.Mark, Stops: []string{}, Order: andon.Order{
 		Venue: p.Venue, Symbol: p.Symbol, Leg: p.Leg, Side: p.ExitSide(), Kind: andon.StopMarket,

@@ -19,7 +19,7 @@ import (
 
 var replacing = safety.ProtectionPolicy{
 	Distance: dec("0.05"), Replace: true,
-	Instruments: map[string]safety.Instrument{"BTC": {Tick: dec("0.1"), Lot: dec("0.001")}},
+	Instruments: map[string]andon.Instrument{"BTC": {Tick: dec("0.1"), Lot: dec("0.001")}},
 }
 
 // expiring is a stop that the venue drops in ten minutes.
@@ -82,13 +82,13 @@ func TestAStopIsReplacedThroughAHaltedSwitchThatReservesThePosition(t *testing.T
 }
 
 func TestAStopOnSpotIsReplacedWhereItReservesTheBalance(t *testing.T) {
-	in := andontest.Symbol{Base: "BTC", Quote: "USDT"}
-	v := andontest.New(andontest.Config{Name: "sim", Spot: true, Symbols: map[string]andontest.Symbol{"BTC": in}, Balances: map[string]andon.Decimal{"BTC": dec("2")}})
+	in := andon.Instrument{Base: "BTC", Quote: "USDT", Tick: dec("0.1"), Lot: dec("0.001")}
+	v := andontest.New(andontest.Config{Name: "sim", Spot: true, Symbols: map[string]andontest.Symbol{"BTC": {Instrument: in}}, Balances: map[string]andon.Decimal{"BTC": dec("2")}})
 	far := stopOrder("old", andon.Sell, "2")
 	far.Trigger = dec("50")
 	v.SetOrder(far)
 	policy := replacing
-	policy.Instruments = map[string]safety.Instrument{"BTC": {Tick: dec("0.1"), Lot: dec("0.001"), Base: "BTC"}}
+	policy.Instruments = map[string]andon.Instrument{"BTC": in}
 	p := replacePlan(t, v, safety.Requirements{AllowWithoutReduceOnly: true}, policy, time.Now())
 	require.False(t, p.Steps[0].Order.ReduceOnly)
 	r, err := safety.Protector{Venue: v, Gate: openGate{}, Recorder: &notes{}, By: "ada"}.Apply(t.Context(), p, time.Now())

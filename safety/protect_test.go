@@ -16,7 +16,7 @@ import (
 
 var stopPolicy = safety.ProtectionPolicy{
 	Distance: num("0.05"),
-	Instruments: map[string]safety.Instrument{
+	Instruments: map[string]andon.Instrument{
 		"BTC": {Tick: num("0.5"), Lot: num("0.01")},
 		"ETH": {Tick: num("0.01"), Lot: num("0.1")},
 	},
@@ -106,9 +106,9 @@ func TestPlanRefusesAPolicyThatCannotBe(t *testing.T) {
 	_, err := safety.PlanProtection(safety.ProtectionReport{}, stopPolicy)
 	require.ErrorContains(t, err, "read the venue first")
 	_, err = safety.PlanProtection(r, safety.ProtectionPolicy{
-		Distance: num("0.3"), Instruments: map[string]safety.Instrument{"BTC": {Lot: num("-1")}},
+		Distance: num("0.3"), Instruments: map[string]andon.Instrument{"BTC": {Lot: num("-1")}},
 	})
-	for _, field := range []string{"Distance is 0.3", `Instruments["BTC"].Tick is 0`, `Instruments["BTC"].Lot is -1`} {
+	for _, field := range []string{"Distance is 0.3", `Instruments["BTC"]: Tick is 0`, `Instruments["BTC"]: Lot -1 is negative`} {
 		require.ErrorContains(t, err, field)
 	}
 	_, err = safety.PlanProtection(r, safety.ProtectionPolicy{})
@@ -122,17 +122,17 @@ func TestPlanLeavesNumbersThatDoNotFit(t *testing.T) {
 	far := guard("far", "BTC", andon.Net, andon.Sell, "2")
 	for name, c := range map[string]struct {
 		mark, quantity string
-		in             safety.Instrument
+		in             andon.Instrument
 		left           string
 	}{
 		"trigger": {"0.1234567890123456789", "2", stopPolicy.Instruments["BTC"], "cannot be told exactly"},
-		"tick":    {"300000000000000000000000000000000000000", "2", safety.Instrument{Tick: num("0.0000000000000000001"), Lot: num("1")}, "tick 0.0000000000000000001: "},
-		"lot":     {"100", "300000000000000000000000000000000000000", safety.Instrument{Tick: num("1"), Lot: num("0.0000000000000000001")}, "lot 0.0000000000000000001: "},
+		"tick":    {"300000000000000000000000000000000000000", "2", andon.Instrument{Tick: num("0.0000000000000000001"), Lot: num("1")}, "tick 0.0000000000000000001: "},
+		"lot":     {"100", "300000000000000000000000000000000000000", andon.Instrument{Tick: num("1"), Lot: num("0.0000000000000000001")}, "lot 0.0000000000000000001: "},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p.Mark, p.Quantity = num(c.mark), num(c.quantity)
 			r := check(safety.Requirements{}, []andon.Position{p})
-			plan, err := safety.PlanProtection(r, safety.ProtectionPolicy{Distance: num("0.05"), Instruments: map[string]safety.Instrument{"BTC": c.in}})
+			plan, err := safety.PlanProtection(r, safety.ProtectionPolicy{Distance: num("0.05"), Instruments: map[string]andon.Instrument{"BTC": c.in}})
 			require.NoError(t, err)
 			require.Empty(t, plan.Steps)
 			require.Equal(t, c.quantity, plan.Left[0].Quantity.String())
@@ -160,13 +160,13 @@ func TestPlannedStopsCoverWithinTheDistance(t *testing.T) {
 		if rapid.Bool().Draw(t, "short") {
 			p.Quantity = p.Quantity.Neg()
 		}
-		in := safety.Instrument{
+		in := andon.Instrument{
 			Tick: andon.NewDecimal(rapid.Int64Range(1, 500).Draw(t, "tick"), rapid.IntRange(0, 6).Draw(t, "tick decimals")),
 			Lot:  andon.NewDecimal(rapid.Int64Range(1, 100).Draw(t, "lot"), 2),
 		}
 		policy := safety.ProtectionPolicy{
 			Distance:    andon.NewDecimal(rapid.Int64Range(1, 1000).Draw(t, "distance"), 4),
-			Instruments: map[string]safety.Instrument{"BTC": in},
+			Instruments: map[string]andon.Instrument{"BTC": in},
 		}
 		req := safety.Requirements{MaxDistance: policy.Distance}
 		plan, err := safety.PlanProtection(check(req, []andon.Position{p}), policy)

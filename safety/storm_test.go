@@ -152,14 +152,14 @@ func newWorld(t *testing.T, seed uint64) *world {
 	case 2:
 		w.spot, cfg.Spot = true, true
 	}
-	in := map[string]safety.Instrument{}
+	in := map[string]andon.Instrument{}
 	for _, s := range stormSymbols {
 		if w.spot {
-			cfg.Symbols[s] = andontest.Symbol{Base: s, Quote: "USDT", Lot: dec("0.1"), MinNotional: dec("5"), Fee: dec("0.001")}
-			in[s] = safety.Instrument{Base: s, Lot: dec("0.1"), MinNotional: dec("5")}
+			in[s] = andon.Instrument{Base: s, Quote: "USDT", Lot: dec("0.1"), MinNotional: dec("5")}
+			cfg.Symbols[s] = andontest.Symbol{Instrument: in[s], Fee: dec("0.001")}
 		} else {
-			cfg.Symbols[s] = andontest.Symbol{Lot: dec("0.1")}
-			in[s] = safety.Instrument{Lot: dec("0.1")}
+			in[s] = andon.Instrument{Lot: dec("0.1")}
+			cfg.Symbols[s] = andontest.Symbol{Instrument: in[s]}
 		}
 	}
 	w.v = andontest.New(cfg)

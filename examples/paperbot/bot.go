@@ -38,10 +38,10 @@ func symbols() []sim.Symbol {
 }
 
 // instruments is how they are counted.
-func instruments() map[string]safety.Instrument {
-	m := map[string]safety.Instrument{}
+func instruments() map[string]andon.Instrument {
+	m := map[string]andon.Instrument{}
 	for _, s := range symbols() {
-		m[s.Name] = safety.Instrument{Tick: s.Tick, Lot: s.Lot}
+		m[s.Name] = andon.Instrument{Tick: s.Tick, Lot: s.Lot}
 	}
 	return m
 }
