@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,17 +25,19 @@ type topic struct {
 type board struct {
 	incidents map[string]*Incident
 	order     []string
+	live      map[string]*Incident // those that are not over
 	open      map[topic]string
 	refs      map[string]string // by Ref: the open incident that the signal belongs to
 	episodes  map[topic]int
-	days      map[string]int // the highest number of each day
-	latest    time.Time      // of what the manager itself stamped
+	days      map[string]int  // the highest number of each day
+	latest    time.Time       // of what the manager itself stamped
+	marks     map[string]mark // by start of a machine: the last reading of its clock
 }
 
 func newBoard() *board {
 	return &board{
-		incidents: map[string]*Incident{}, open: map[topic]string{}, refs: map[string]string{},
-		episodes: map[topic]int{}, days: map[string]int{},
+		incidents: map[string]*Incident{}, live: map[string]*Incident{}, open: map[topic]string{}, refs: map[string]string{},
+		episodes: map[topic]int{}, days: map[string]int{}, marks: map[string]mark{},
 	}
 }
 
@@ -55,10 +58,18 @@ func Replay(events iter.Seq2[Event, error]) ([]Incident, error) {
 	return all, nil
 }
 
+// inOrder returns the incidents that are not over, in the order of their declarations.
+func (b *board) inOrder() []*Incident {
+	return slices.SortedFunc(maps.Values(b.live), func(x, y *Incident) int { return cmp.Compare(x.ordinal, y.ordinal) })
+}
+
 // apply takes in one event. What it does not understand changes nothing.
 func (b *board) apply(e Event) {
 	if e.Kind != Decision && e.At.After(b.latest) {
 		b.latest = e.At
+	}
+	if e.Data.Boot != "" {
+		b.marks[e.Data.Boot] = mark{e.At, e.Data.Boot, e.Data.Uptime}
 	}
 	if e.Kind == Declared {
 		b.declare(e)
@@ -74,8 +85,13 @@ func (b *board) apply(e Event) {
 		b.fires(in, e)
 	case Resolved:
 		b.quench(in)
-		if t := (topic{in.Condition, in.Component}); b.open[t] == in.Number {
-			delete(b.open, t)
+		delete(b.live, in.Number)
+		if b.open[in.topic()] == in.Number {
+			delete(b.open, in.topic())
+		}
+	case Reopened:
+		if b.live[in.Number] = in; b.open[in.topic()] == "" {
+			b.open[in.topic()] = in.Number
 		}
 	}
 }
@@ -90,7 +106,7 @@ func (b *board) declare(e Event) {
 		Summary: e.What, Status: Open, Why: e.Why,
 		SignalAt: e.Data.SignalAt, Signals: 1, DeclaredAt: e.At, DeclaredBy: e.By,
 	}
-	in.paging = paging{retry: map[string]time.Time{}, owed: map[string]notice{}}
+	in.ordinal = len(b.order)
 	in.paging.Progress = notify.Progress{
 		Key:        notify.Key{Condition: t.condition, Component: t.component, Episode: e.Data.Episode},
 		DeclaredAt: e.At, OpenedAt: e.At, Round: 1,
@@ -98,6 +114,7 @@ func (b *board) declare(e Event) {
 	in.assess(e)
 	b.incidents[in.Number] = in
 	b.order = append(b.order, in.Number)
+	b.live[in.Number] = in
 	b.open[t] = in.Number
 	b.fires(in, e)
 	b.episodes[t] = max(b.episodes[t], in.Episode)
@@ -109,6 +126,7 @@ func (b *board) declare(e Event) {
 // apply takes in an event of this incident.
 func (in *Incident) apply(e Event) {
 	d := e.Data
+	in.paging.doubt = false // something has happened, and its time is known
 	switch e.Kind {
 	case Signalled:
 		in.Signals++
@@ -129,6 +147,8 @@ func (in *Incident) apply(e Event) {
 		if len(d.Flight) == 0 && d.Error == "" {
 			in.DrainedAt = first(in.DrainedAt, e.At)
 		}
+	case PageDue, NoticeDue:
+		in.begun(e)
 	case Paged, PageFailed, Notified, NoticeFailed:
 		in.sent(e)
 	case AckExpired:
@@ -176,14 +196,12 @@ func (in *Incident) decided(e Event) {
 		if !in.open() {
 			return
 		}
-		for key, n := range in.paging.owed {
-			if n.kind == notify.StatusUpdate {
-				delete(in.paging.owed, key) // overtaken by the resolution
-			}
-		}
+		in.paging.overtake(notify.StatusUpdate, notify.AckNotice)
 		in.Status, in.ResolvedAt, in.ResolvedBy = Closed, e.At, e.By
 		in.paging.ResolvedAt = e.At
-		in.owe(in.paging.Key.Resolution(), notice{kind: notify.ResolutionNotice, at: e.At})
+		in.owe(in.resolutionKey(), notice{kind: notify.ResolutionNotice, at: e.At})
+	case Reopened:
+		in.reopen(e)
 	}
 	in.RootCause = cmp.Or(d.RootCause, in.RootCause)
 	in.PostMortem = latest(in.PostMortem, d.PostMortem)
@@ -204,7 +222,33 @@ func (in *Incident) assess(e Event) {
 	}
 }
 
-// rang notes the key of a message that a pager rings for until it is resolved.
+// reopen takes back the resolution. The targets are those of the declaration: an
+// incident that was not over has not met them. What was proven was so before.
+func (in *Incident) reopen(e Event) {
+	if in.open() {
+		return
+	}
+	p := &in.paging
+	p.overtake(notify.ResolutionNotice)
+	in.Status, in.Gate, in.Proven = Open, NotHalted, nil
+	in.ResolvedAt, in.ResolvedBy, in.MitigatedAt = time.Time{}, "", time.Time{}
+	in.Reopened++
+	in.unsaid++ // a person opened it, and no signal will say that it has ended
+	p.ResolvedAt, p.UpdatedAt = time.Time{}, e.At
+	p.open(e.At)
+}
+
+// resolutionKey is the dedup key of the resolution notice; each resolution has its
+// own.
+func (in *Incident) resolutionKey() string {
+	key := in.paging.Key.Resolution()
+	if in.Reopened > 0 {
+		key += "/" + strconv.Itoa(in.Reopened+1)
+	}
+	return key
+}
+
+// rang notes the key of a message that a pager may ring for until it is resolved.
 func (p *paging) rang(key string) {
 	if !slices.Contains(p.pages, key) {
 		p.pages = append(p.pages, key)
@@ -215,11 +259,25 @@ func (p *paging) rang(key string) {
 func (p *paging) open(at time.Time) {
 	p.Round, p.OpenedAt, p.AckedAt, p.Done = p.Round+1, at, time.Time{}, nil
 	p.expired = false
+	p.overtake(notify.AckNotice)
 }
 
+// overtake drops what is owed of some kinds and no longer true.
+func (p *paging) overtake(kinds ...notify.Kind) {
+	maps.DeleteFunc(p.owed, func(_ string, n notice) bool { return slices.Contains(kinds, n.kind) })
+}
+
+// acknowledge takes in an acknowledgement. One that comes after the resolution is
+// stray: it opens nothing again.
 func (in *Incident) acknowledge(e Event) {
+	if !in.open() {
+		return
+	}
 	if in.AckedAt.IsZero() {
 		in.AckedAt, in.AckedBy = e.At, e.By
+	}
+	if in.paging.AckedAt.IsZero() && len(in.paging.pages) > 0 {
+		in.owe(in.paging.Key.Acknowledgement(in.paging.Round), notice{kind: notify.AckNotice, at: e.At, by: e.By})
 	}
 	in.paging.AckedAt = latest(in.paging.AckedAt, e.At) // a second one renews the first
 	if in.Status == Open {
@@ -228,15 +286,37 @@ func (in *Incident) acknowledge(e Event) {
 }
 
 // owe notes a message that has to go out.
-func (in *Incident) owe(key string, n notice) { in.paging.owed[key] = n }
+func (in *Incident) owe(key string, n notice) { set(&in.paging.owed, key, n) }
+
+func set[V any](m *map[string]V, key string, v V) {
+	if *m == nil {
+		*m = map[string]V{}
+	}
+	(*m)[key] = v
+}
+
+// begun takes in that a message is about to be sent. A page may ring from now on,
+// even where its outcome never becomes known.
+func (in *Incident) begun(e Event) {
+	set(&in.paging.begun, e.Data.Key, e.At)
+	if e.Kind == PageDue {
+		in.paging.rang(e.Data.Key)
+	}
+}
 
 // sent takes in what became of a page or a notice.
 func (in *Incident) sent(e Event) {
 	d, p := e.Data, &in.paging
+	delete(p.begun, d.Key)
 	switch e.Kind {
 	case Paged:
 		in.FirstPageAt = first(in.FirstPageAt, d.SentAt)
+		delete(p.retry, d.Key)
 		p.rang(d.Key)
+		if _, owed := p.owed[p.Key.Acknowledgement(p.Round)]; in.open() && !p.AckedAt.IsZero() && d.Round == p.Round && !owed {
+			// It rings although somebody has it, and was said to have it.
+			in.owe(p.Key.Acknowledgement(p.Round)+"/late", notice{kind: notify.AckNotice, at: e.At, by: in.AckedBy})
+		}
 		if d.Round == p.Round && !slices.Contains(p.Done, d.Step-1) {
 			p.Done = append(p.Done, d.Step-1)
 		}
@@ -246,9 +326,10 @@ func (in *Incident) sent(e Event) {
 			}
 		}
 	case PageFailed:
-		p.retry[d.Key] = d.RetryAt
+		set(&p.retry, d.Key, d.RetryAt)
 	case Notified:
 		delete(p.owed, d.Key)
+		delete(p.retry, d.Key)
 		if d.Notice == string(notify.BreachNotice) {
 			p.rang(d.Key)
 		}
@@ -257,12 +338,15 @@ func (in *Incident) sent(e Event) {
 			in.UpdatedAt = latest(in.UpdatedAt, d.SentAt)
 		}
 	case NoticeFailed:
-		if p.retry[d.Key] = d.RetryAt; d.RetryAt.IsZero() {
+		if set(&p.retry, d.Key, d.RetryAt); d.RetryAt.IsZero() {
 			delete(p.owed, d.Key) // given up
 			if d.Notice == string(notify.StatusUpdate) {
 				p.UpdatedAt = latest(p.UpdatedAt, d.DueAt)
 			}
 		}
+	}
+	if !in.open() && len(p.owed) == 0 {
+		p.Done, p.retry, p.begun = nil, nil, nil // nothing will be asked of them
 	}
 }
 

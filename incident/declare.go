@@ -23,6 +23,9 @@ import (
 // the same: ErrStopUnconfirmed, ErrNotRecorded, or both.
 func (m *Manager) Declare(ctx context.Context, by, summary string, signals ...severity.Signal) (Incident, error) {
 	m.mu.Lock()
+	if len(m.board.live) == 0 { // nothing is ahead that a new time of day could move
+		m.clock, m.tied = newSteady(time.Now()), false
+	}
 	now := m.now()
 	m.mu.Unlock()
 	a := m.assess(now, signals)
@@ -120,9 +123,10 @@ func (in *Incident) assessed(by string, l severity.Level, noHalt bool, why strin
 }
 
 // free says that something is no longer being performed.
-func (m *Manager) free(key string) {
+func (m *Manager) free(number, key string) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	delete(m.busy, key)
+	m.plan.touch(number)
 	nudge(m.wake)
 }

@@ -18,6 +18,10 @@ var (
 	// but its notes.
 	ErrResolved = errors.New("incident is resolved")
 
+	// ErrOpen says that an incident cannot be reopened, since it or another one of the
+	// same condition and component is open.
+	ErrOpen = errors.New("incident is open")
+
 	// ErrUnproven says that the checklist has open items. It is a *UnprovenError.
 	ErrUnproven = errors.New("checklist has unproven items")
 

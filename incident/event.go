@@ -45,6 +45,7 @@ const (
 	ItemProven   Kind = "item-proven"  // an item of the checklist was proven or attested
 	Mitigated    Kind = "mitigated"    // the harm has stopped
 	Resolved     Kind = "resolved"     // it is over
+	Reopened     Kind = "reopened"     // it was not: the resolution is taken back, and paging opens again
 
 	Decision  Kind = "decision"  // what another part of the library decided (Manager.Record)
 	Recovered Kind = "recovered" // the store dropped a torn tail when it was opened
@@ -104,6 +105,11 @@ type Data struct {
 	Update     *Update   `json:"update,omitempty"`
 	PostMortem time.Time `json:"post_mortem,omitzero"` // when it is held
 	Unproven   []string  `json:"unproven,omitempty"`   // what was open when a person resolved it all the same
+
+	// Boot and Uptime tie At to a clock that nobody can set: which machine, since which
+	// start of it, and how long since. The first event that a Manager writes has them.
+	Boot   string        `json:"boot,omitempty"`
+	Uptime time.Duration `json:"uptime,omitempty"` // in nanoseconds
 }
 
 // validate reports what an event lacks to be a decision on record: law 10.

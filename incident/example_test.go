@@ -64,6 +64,7 @@ func Example() {
 	fmt.Println(in.Level, in.Gate, err)
 	fmt.Println("paged:", (<-paged).To)
 	fmt.Println(m.Acknowledge(ctx, in.Number, "Ada"))
+	fmt.Println((<-paged).Kind)
 	fmt.Println(m.Resolve(ctx, in.Number, incident.Resolution{
 		By: "Ada", Note: "row repaired", RootCause: "a torn write", Despite: "this is an example, with nothing to check",
 	}))
@@ -75,6 +76,7 @@ func Example() {
 	// SEV-1 closed <nil>
 	// paged: On-Call Eng
 	// <nil>
+	// acknowledgement
 	// <nil>
 	// resolution
 	// <nil>

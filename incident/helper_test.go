@@ -96,6 +96,12 @@ func (p *phone) Notify(ctx context.Context, m notify.Message) error {
 	return nil
 }
 
+func (p *phone) all() []notify.Message {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Clone(p.got)
+}
+
 func (p *phone) messages(kind notify.Kind) []notify.Message {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -79,6 +79,7 @@ type Incident struct {
 	MitigatedAt time.Time
 	ResolvedAt  time.Time
 	ResolvedBy  string
+	Reopened    int // how many times its resolution was taken back
 
 	ResponseBreachAt   time.Time // when the breach was noticed
 	ResolutionBreachAt time.Time
@@ -90,16 +91,19 @@ type Incident struct {
 	LastUpdate Update
 	UpdatedAt  time.Time // the last status update
 
-	paging paging
-	refs   map[string]time.Time // by Ref: since when the signal fires; zero once it is cleared
-	unsaid int                  // how many signals had no Ref, so that nobody will say that they ended
+	paging  paging
+	ordinal int                  // counts the declarations of the board
+	refs    map[string]time.Time // by Ref: since when the signal fires; zero once it is cleared
+	unsaid  int                  // how many signals had no Ref, so that nobody will say that they ended
 }
 
 // paging is what the events say of what was sent and what is owed.
 type paging struct {
 	notify.Progress
 	reached []notify.Role        // who was paged, in any round
-	pages   []string             // dedup keys of the pages and breach notices that a channel accepted
+	pages   []string             // dedup keys of the pages that were begun and of the breach notices that a channel accepted
+	begun   map[string]time.Time // by dedup key: when a send began whose outcome is not known
+	doubt   bool                 // nobody knows how much time has passed since the last event
 	expired bool                 // this round was opened by an acknowledgement that expired
 	retry   map[string]time.Time // by dedup key: not before
 	owed    map[string]notice    // by dedup key
@@ -112,11 +116,14 @@ type notice struct {
 	kind   notify.Kind
 	target string // of a breach
 	at     time.Time
+	by     string // of an acknowledgement
 	update Update
 }
 
 // halts reports whether the incident wants trading stopped.
 func (in *Incident) halts() bool { return !in.NoHalt && in.Level.AtLeast(severity.SEV1) }
+
+func (in *Incident) topic() topic { return topic{in.Condition, in.Component} }
 
 // open reports whether the incident is not over.
 func (in *Incident) open() bool { return in.Status != Closed }

@@ -166,6 +166,9 @@ type Manager struct {
 
 	mu      sync.Mutex
 	board   *board
+	plan    *schedule
+	clock   steady
+	tied    bool   // an event of this clock's carries a mark
 	last    uint64 // the last event of the store that board knows
 	queue   []*entry
 	single  int                // how many of the queue are to be tried one by one
@@ -191,7 +194,7 @@ func New(ctx context.Context, cfg Config) (*Manager, error) {
 		return nil, fmt.Errorf("incident: %w", err)
 	}
 	m := &Manager{
-		cfg: cfg, book: book{cfg.Policy, cfg.Directory}, board: newBoard(),
+		cfg: cfg, book: book{cfg.Policy, cfg.Directory}, board: newBoard(), plan: newSchedule(),
 		wake: make(chan struct{}, 1), pend: make(chan struct{}, 1),
 		busy: map[string]bool{}, pages: map[string]pageRun{}, closing: map[string]bool{},
 	}
@@ -199,16 +202,40 @@ func New(ctx context.Context, cfg Config) (*Manager, error) {
 		if err != nil {
 			return nil, fmt.Errorf("incident: reading the store: %w", err)
 		}
-		m.board.apply(e)
+		m.take(e)
 		m.last = e.Seq
+	}
+	boot, up := machine()
+	base, doubt := m.board.resume(time.Now(), boot, up)
+	m.clock = newSteady(base)
+	for _, in := range m.board.live {
+		in.paging.doubt = doubt
 	}
 	return m, nil
 }
 
-// now is the time that decisions are made with: never earlier than what the
-// manager has stamped before, so that a clock that was set back undoes nothing.
-// Called with mu held.
-func (m *Manager) now() time.Time { return latest(time.Now(), m.board.latest) }
+// take brings an event into effect. Called with mu held.
+func (m *Manager) take(e Event) {
+	m.board.apply(e)
+	if e.Incident != "" {
+		m.plan.touch(e.Incident)
+	}
+	if e.Kind == Acknowledged || e.Kind == Resolved {
+		m.stopPages(e.Incident)
+	}
+}
+
+// now is the time that decisions are made with: never earlier than what has happened
+// by the timeline, so that a clock that was set back undoes nothing. It goes on from
+// there: what is due in a minute is due in a minute. Called with mu held.
+func (m *Manager) now() time.Time {
+	now := m.clock.now()
+	if now.Before(m.board.latest) {
+		now = m.board.latest
+		m.clock, m.tied = newSteady(now), false
+	}
+	return now
+}
 
 // Get returns an incident by its number.
 func (m *Manager) Get(number string) (Incident, error) {
@@ -222,20 +249,24 @@ func (m *Manager) Get(number string) (Incident, error) {
 }
 
 // All returns every incident, in the order of their declarations.
-func (m *Manager) All() []Incident { return m.list(func(*Incident) bool { return true }) }
+func (m *Manager) All() []Incident {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	all := make([]Incident, len(m.board.order))
+	for i, number := range m.board.order {
+		all[i] = m.board.incidents[number].clone()
+	}
+	return all
+}
 
 // Open returns the incidents that are not resolved, in the order of their
 // declarations.
-func (m *Manager) Open() []Incident { return m.list((*Incident).open) }
-
-func (m *Manager) list(keep func(*Incident) bool) []Incident {
+func (m *Manager) Open() []Incident {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var some []Incident
-	for _, number := range m.board.order {
-		if in := m.board.incidents[number]; keep(in) {
-			some = append(some, in.clone())
-		}
+	for _, in := range m.board.inOrder() {
+		some = append(some, in.clone())
 	}
 	return some
 }
@@ -259,10 +290,8 @@ func (m *Manager) Upcoming() []Upcoming {
 	defer m.mu.Unlock()
 	var all []Upcoming
 	now := m.now()
-	for _, number := range m.board.order {
-		if in := m.board.incidents[number]; in.open() {
-			all = append(all, in.upcoming(m.book, now)...)
-		}
+	for _, in := range m.board.inOrder() {
+		all = append(all, in.upcoming(m.book, now)...)
 	}
 	slices.SortStableFunc(all, func(a, b Upcoming) int { return a.At.Compare(b.At) })
 	return all

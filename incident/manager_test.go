@@ -33,6 +33,7 @@ func TestTheLifeOfAnIncident(t *testing.T) {
 		require.Equal(t, incident.GateClosed, in.Gate)
 		time.Sleep(16 * time.Minute) // nobody answers: the breach, and the lead is paged
 		require.NoError(t, s.m.Acknowledge(ctx, in.Number, "Linus"))
+		synctest.Wait() // the notice of it
 		require.NoError(t, s.m.Assign(ctx, in.Number, "Linus", incident.Commander, "Linus"))
 		require.NoError(t, s.m.Note(ctx, in.Number, "Linus", "three rows differ", ""))
 		time.Sleep(20 * time.Minute) // a status update
@@ -184,7 +185,7 @@ func TestAnUpgradeHaltsAndOpensPagingAgain(t *testing.T) {
 	})
 }
 
-func TestNoEscalationPageStartsAfterTheAcknowledgement(t *testing.T) {
+func TestLaw7_NoEscalationPageStartsAfterTheAcknowledgement(t *testing.T) {
 	path := place(t)
 	synctest.Test(t, func(t *testing.T) {
 		s := start(t, path)

@@ -38,20 +38,6 @@ type book struct {
 	directory notify.Directory
 }
 
-// next returns what is due at now, in the order in which it is to be begun, and
-// when to ask again; zero means not before another event. It depends on nothing
-// but its arguments.
-func (b *board) next(k book, now time.Time) (all []due, wake time.Time) {
-	for _, number := range b.order {
-		in := b.incidents[number]
-		if in.open() || len(in.paging.owed) > 0 {
-			d, w := in.next(k, now)
-			all, wake = append(all, d...), earliest(wake, w)
-		}
-	}
-	return all, wake
-}
-
 // agenda gathers what is due of one incident.
 type agenda struct {
 	incident string
@@ -71,7 +57,22 @@ func (a *agenda) add(d due, notBefore time.Time) {
 	a.due = append(a.due, d)
 }
 
+// next returns what is due of an incident at now, in the order in which it is to be
+// begun, and when to ask again; zero means not before another event. It depends on
+// nothing but its arguments.
+//
+// Where nobody knows how much time has passed, the message that would be the next
+// to fall due is due: one too early does less harm than one too late.
 func (in *Incident) next(k book, now time.Time) ([]due, time.Time) {
+	all, wake := in.dueAt(k, now)
+	if in.paging.doubt && len(all) == 0 && !wake.IsZero() {
+		all, _ = in.dueAt(k, wake)
+		all = slices.DeleteFunc(all, func(d due) bool { return d.kind == dueResponseBreach || d.kind == dueResolutionBreach })
+	}
+	return all, wake
+}
+
+func (in *Incident) dueAt(k book, now time.Time) ([]due, time.Time) {
 	a := &agenda{incident: in.Number, now: now}
 	if in.open() {
 		in.nextStop(a)
@@ -124,7 +125,11 @@ func (in *Incident) nextBreaches(a *agenda) {
 func (in *Incident) nextNotices(a *agenda, k book) {
 	start := len(a.due)
 	for key, n := range in.paging.owed {
-		a.add(due{kind: dueNotice, at: n.at, key: key, roles: in.audience(k), notice: n}, in.paging.retry[key])
+		notBefore := in.paging.retry[key]
+		if n.kind == notify.AckNotice && in.paging.ringing() {
+			notBefore = latest(notBefore, n.at.Add(settleWithin)) // what it stops is to be complete
+		}
+		a.add(due{kind: dueNotice, at: n.at, key: key, roles: in.audience(k), notice: n}, notBefore)
 	}
 	slices.SortFunc(a.due[start:], func(x, y due) int {
 		if c := x.at.Compare(y.at); c != 0 {
@@ -132,6 +137,20 @@ func (in *Incident) nextNotices(a *agenda, k book) {
 		}
 		return strings.Compare(x.key, y.key)
 	})
+}
+
+// settleWithin is how long the notice of an acknowledgement waits for the outcome of
+// pages that were under way: they are stopped at once, but a crash leaves no outcome.
+const settleWithin = 10 * time.Second
+
+// ringing reports whether a page is under way, as far as is known.
+func (p *paging) ringing() bool {
+	for key := range p.begun {
+		if slices.Contains(p.pages, key) {
+			return true
+		}
+	}
+	return false
 }
 
 // audience is who has been paged, or else whom the policy pages first.

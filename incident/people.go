@@ -31,14 +31,46 @@ func (m *Manager) Assess(ctx context.Context, number, by string, l severity.Leve
 		return err
 	}
 	w := m.put(in.assessed(by, l, false, why, m.now()))
-	halt := in.halts() && in.Gate != GateClosed
-	if halt {
-		m.haltDue(number, why)
-	}
+	halts := in.halts()
+	news := halts && m.haltDue(number, why)
 	m.mu.Unlock()
 	var stopErr error
-	if halt {
-		stopErr = m.stop(number, true)
+	if halts {
+		stopErr = m.stop(number, news) // somebody may have resumed since it was closed
+	}
+	return errors.Join(stopErr, m.settle(ctx, w))
+}
+
+// Reopen takes the resolution back: the incident was not over. It pages as a new
+// round, closes the gate again where its level halts, and has to be proven anew; the
+// targets count from the declaration as before. The number and the timeline are the
+// old ones.
+//
+// ErrOpen refuses it where the incident is open, or another one of the same condition
+// and component is. Otherwise the errors are those of Declare.
+func (m *Manager) Reopen(ctx context.Context, number, by, why string) error {
+	if err := person(by, why); err != nil {
+		return fmt.Errorf("%s reopen: %w", number, err)
+	}
+	m.mu.Lock()
+	in, err := m.find(number, false)
+	if err == nil && in.open() {
+		err = fmt.Errorf("%s: %w", number, ErrOpen)
+	}
+	if err == nil && m.board.open[in.topic()] != "" {
+		err = fmt.Errorf("%s: %w: %s of the same condition and component", number, ErrOpen, m.board.open[in.topic()])
+	}
+	if err != nil {
+		m.mu.Unlock()
+		return fmt.Errorf("reopen: %w", err)
+	}
+	w := m.put(Event{At: m.now(), Incident: number, Kind: Reopened, By: by, What: "reopened", Why: why})
+	halts := in.halts()
+	news := halts && m.haltDue(number, why)
+	m.mu.Unlock()
+	var stopErr error
+	if halts {
+		stopErr = m.stop(number, news)
 	}
 	return errors.Join(stopErr, m.settle(ctx, w))
 }
@@ -119,9 +151,6 @@ func (m *Manager) decide(ctx context.Context, number string, e Event, closedToo 
 	}
 	e.Incident = number
 	w := m.put(e.withTime(m.now()))
-	if e.Kind == Acknowledged {
-		m.stopPages(number)
-	}
 	m.mu.Unlock()
 	return m.settle(ctx, w)
 }
@@ -205,9 +234,6 @@ func (m *Manager) close(ctx context.Context, e Event) error {
 	defer m.mu.Unlock()
 	if !errors.Is(err, ErrRecordUnknown) {
 		delete(m.closing, e.Incident)
-	}
-	if err == nil {
-		m.stopPages(e.Incident)
 	}
 	return err
 }

@@ -24,14 +24,30 @@ const self = "andon/incident"
 // and is never taken back. Called with mu held.
 func (m *Manager) put(events ...Event) (last *entry) {
 	for _, e := range events {
-		e = e.fit()
-		m.board.apply(e)
+		e = m.tie(e.fit())
+		m.take(e)
 		last = &entry{event: e, taken: true, done: make(chan struct{})}
 		m.queue = append(m.queue, last)
 	}
 	nudge(m.pend)
 	nudge(m.wake)
 	return last
+}
+
+// tie has the first event of this manager's clock say what the machine's own clock
+// reads, so that a later process on the same machine knows how much time has passed,
+// whatever the time of day was set to. Called with mu held.
+func (m *Manager) tie(e Event) Event {
+	if m.tied {
+		return e
+	}
+	m.tied = true
+	boot, up := machine()
+	if boot == "" {
+		return e
+	}
+	e.Data.Boot, e.Data.Uptime = boot, up+e.At.Sub(m.clock.now())
+	return e
 }
 
 // nudge makes a channel of capacity one ready to receive from.
@@ -122,9 +138,8 @@ func (m *Manager) Record(ctx context.Context, at time.Time, who, what, why strin
 // worst returns the number of the worst open incident. Called with mu held.
 func (m *Manager) worst() string {
 	var worst *Incident
-	for _, number := range m.board.order {
-		in := m.board.incidents[number]
-		if in.open() && (worst == nil || !worst.Level.AtLeast(in.Level)) {
+	for _, in := range m.board.live {
+		if worst == nil || !worst.Level.AtLeast(in.Level) || in.Level.AtLeast(worst.Level) && in.ordinal < worst.ordinal {
 			worst = in
 		}
 	}
@@ -211,7 +226,7 @@ func (m *Manager) landed(ctx context.Context, stored []Event, err error) error {
 	for i, e := range stored {
 		w := m.queue[i]
 		if !w.taken {
-			m.board.apply(e)
+			m.take(e)
 		}
 		m.last = e.Seq
 		close(w.done)
@@ -231,7 +246,7 @@ func (m *Manager) catchUp(ctx context.Context) error {
 			return err
 		}
 		m.mu.Lock()
-		m.board.apply(e)
+		m.take(e)
 		m.last = e.Seq
 		m.mu.Unlock()
 	}

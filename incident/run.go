@@ -71,23 +71,57 @@ func (m *Manager) perform(ctx context.Context) {
 		case <-timer.C:
 		case <-m.wake:
 		}
-		m.mu.Lock()
-		now := m.now()
-		all, wake := m.board.next(m.book, now)
-		for _, d := range all {
-			if !m.busy[d.key] {
-				m.busy[d.key] = true
-				m.work.Go(func() {
-					defer m.free(d.key)
-					m.do(ctx, d)
-				})
-			}
-		}
-		m.mu.Unlock()
-		if !wake.IsZero() {
-			timer.Reset(max(wake.Sub(now), time.Millisecond))
+		for more := true; more && ctx.Err() == nil; {
+			var wait time.Duration
+			wait, more = m.begin(ctx)
+			timer.Reset(wait)
 		}
 	}
+}
+
+// How many incidents are looked at before others may have the lock, and how long Run
+// sleeps at most: a machine that slept meanwhile has not moved the timer.
+const (
+	atOnce    = 64
+	longSleep = 30 * time.Second
+)
+
+// begin begins what is due of the incidents that have to be looked at, and returns
+// how long to wait, or that there are more.
+func (m *Manager) begin(ctx context.Context) (wait time.Duration, more bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	now := m.now()
+	for range atOnce {
+		number, ok := m.plan.pop(now)
+		if !ok {
+			wait = longSleep
+			if at := m.plan.soonest(); !at.IsZero() {
+				wait = min(wait, max(at.Sub(now), time.Millisecond))
+			}
+			return wait, false
+		}
+		if in := m.board.incidents[number]; in != nil {
+			m.look(ctx, in, now)
+		}
+	}
+	return time.Millisecond, true
+}
+
+// look begins what is due of one incident and is not being performed already. Called
+// with mu held.
+func (m *Manager) look(ctx context.Context, in *Incident, now time.Time) {
+	all, wake := in.next(m.book, now)
+	for _, d := range all {
+		if !m.busy[d.key] {
+			m.busy[d.key] = true
+			m.work.Go(func() {
+				defer m.free(d.incident, d.key)
+				m.do(ctx, d)
+			})
+		}
+	}
+	m.plan.wait(in.Number, wake)
 }
 
 // do performs one thing.
@@ -120,7 +154,7 @@ func (m *Manager) reopenPaging(d due) {
 	defer m.mu.Unlock()
 	in := m.board.incidents[d.incident]
 	expires := m.cfg.Policy.AckExpires(in.paging.Progress)
-	if !in.open() || expires.IsZero() || expires.After(m.now()) {
+	if !in.open() || expires.IsZero() || expires.After(m.now()) && !in.paging.doubt {
 		return // resolved, or acknowledged anew meanwhile
 	}
 	m.put(Event{

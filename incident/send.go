@@ -94,7 +94,7 @@ func (m *Manager) stopPages(number string) {
 func (m *Manager) send(ctx context.Context, d due) {
 	m.mu.Lock()
 	in := m.board.incidents[d.incident]
-	if d.notice.kind == notify.StatusUpdate && !in.open() {
+	if !in.open() && (d.notice.kind == notify.StatusUpdate || d.notice.kind == notify.AckNotice) {
 		m.mu.Unlock()
 		return // the resolution has overtaken it
 	}
@@ -131,6 +131,10 @@ func (m *Manager) message(in *Incident, d due, now time.Time) (notify.Message, e
 			target = in.ResolveBy
 		}
 		return notify.Breach{Key: d.key, Incident: in.Number, Level: in.Level, At: now, Target: d.notice.target, Due: target, Status: string(in.Status)}.Message(m.cfg.Templates)
+	case notify.AckNotice:
+		return notify.Acknowledgement{
+			Key: d.key, Incident: in.Number, Level: in.Level, At: d.notice.at, By: d.notice.by, Pages: slices.Clone(in.paging.pages),
+		}.Message(m.cfg.Templates)
 	case notify.ResolutionNotice:
 		return notify.Resolution{
 			Key: d.key, Incident: in.Number, Level: in.Level, At: now, Duration: in.Duration(now),
@@ -229,10 +233,12 @@ func (m *Manager) outcome(ctx context.Context, r notify.Receipt, d delivery) {
 	e.Data.Contact = r.Contact
 	e.What = fmt.Sprintf("%s was told by %s", r.Contact, r.Accepted.Channel)
 	e.Why = "a channel has accepted the message"
-	e.Data.Channel, e.Data.Tries, e.Data.SentAt = r.Accepted.Channel, r.Accepted.Tries, r.Accepted.At
+	e.Data.Channel, e.Data.Tries = r.Accepted.Channel, r.Accepted.Tries
 	if r.Err != nil {
 		e.Kind, e.What, e.Why = d.failed, r.Contact+" was not reached", r.Err.Error()
-		e.Data.Error, e.Data.RetryAt, e.Data.SentAt = r.Err.Error(), first(r.RetryAt, e.At.Add(sendAgain)), time.Time{}
+		e.Data.Error, e.Data.RetryAt = r.Err.Error(), ours(r.RetryAt, e.At, sendAgain)
+	} else {
+		e.Data.SentAt = ours(r.Accepted.At, e.At, 0)
 	}
 	if r.Err != nil && acked {
 		e.Why = "it was stopped, since the incident was acknowledged or resolved: " + e.Why
@@ -241,6 +247,15 @@ func (m *Manager) outcome(ctx context.Context, r notify.Receipt, d delivery) {
 		e.Data.RetryAt = time.Time{} // given up
 	}
 	m.put(e)
+}
+
+// ours turns a time that a courier gives into one of the manager's clock, which goes
+// on where the machine's is set anew: now and d where the courier gives none.
+func ours(at, now time.Time, d time.Duration) time.Time {
+	if !at.IsZero() {
+		d = time.Until(at)
+	}
+	return now.Add(d)
 }
 
 // sendAgain is when a message is sent again whose courier does not say.

@@ -22,7 +22,7 @@ func (m *Manager) haltDue(number, why string) bool {
 
 // stop closes the gate for a caller who waits, after haltDue. Called without mu.
 func (m *Manager) stop(number string, news bool) error {
-	defer m.free("halt/" + number)
+	defer m.free(number, "halt/"+number)
 	m.halt(number, news)
 	in, err := m.Get(number)
 	if err == nil && in.Gate != GateClosed {
