@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -148,4 +149,37 @@ func (b *board) quench(in *Incident) {
 		}
 	}
 	in.refs, in.Firing = nil, 0
+}
+
+// Firing is a signal with a Ref that has not been cleared.
+type Firing struct {
+	Ref      string
+	Incident string
+	Since    time.Time
+}
+
+// Firing returns the signals with a Ref that belong to open incidents and have not
+// been cleared, in the order of their Refs.
+func (m *Manager) Firing() []Firing {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var all []Firing
+	for _, ref := range slices.Sorted(maps.Keys(m.board.refs)) {
+		number := m.board.refs[ref]
+		if since := m.board.incidents[number].refs[ref]; !since.IsZero() {
+			all = append(all, Firing{ref, number, since})
+		}
+	}
+	return all
+}
+
+// ByRef returns the open incident that a signal with that Ref belongs to.
+func (m *Manager) ByRef(ref string) (Incident, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	in := m.board.incidents[m.board.refs[clip(ref, "")]]
+	if in == nil {
+		return Incident{}, false
+	}
+	return in.clone(), true
 }
