@@ -41,8 +41,8 @@ func PlaybookRules() []Rule {
 	}
 }
 
-// validate joins everything that is wrong with the rule.
-func (r Rule) validate() error {
+// Validate joins everything that is wrong with the rule.
+func (r Rule) Validate() error {
 	var problems []error
 	if r.Name == "" {
 		problems = append(problems, errors.New("Name: is empty"))
@@ -173,7 +173,7 @@ func (r Rule) measure(history []Sample, t time.Time) (Value, bool) {
 	}
 	sum := inWindow[0].Value
 	for _, s := range inWindow[1:] {
-		sum = sum.add(s.Value)
+		sum = sum.Add(s.Value)
 	}
 	return sum, true
 }

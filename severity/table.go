@@ -38,7 +38,7 @@ func (c TableConfig) validate() error {
 		if _, ok := c.Levels[r.Condition]; ok {
 			problems = append(problems, fmt.Errorf("Levels[%q]: the rule %q grades this condition: change the rule", r.Condition, r.Name))
 		}
-		if err := r.validate(); err != nil {
+		if err := r.Validate(); err != nil {
 			problems = append(problems, fmt.Errorf("Rules[%d] %q: %w", i, r.Name, err))
 		}
 		if names[r.Name] {

@@ -69,10 +69,10 @@ func (v Value) Reaches(t Value) bool {
 	return leftHi > rightHi || leftHi == rightHi && leftLo >= rightLo
 }
 
-// add returns the two measurements taken as one: the share of both together, the
+// Add returns the two measurements taken as one: the share of both together, the
 // mean time, the total number. It is unknown where one of them is, their units
 // differ or a sum does not fit.
-func (v Value) add(w Value) Value {
+func (v Value) Add(w Value) Value {
 	if !v.Known() || !w.Known() || v.Unit != w.Unit {
 		return Value{}
 	}
