@@ -72,8 +72,8 @@ type Config struct {
 	// answered everything, before trading is narrowed. Defaults to 30 seconds.
 	MaxSilence time.Duration
 
-	// Cord is what a mismatch pulls. Defaults to none: then mismatches are only
-	// reported, logged and counted.
+	// Cord is what a mismatch pulls, such as the bot's safety.Switch. Defaults to none:
+	// then mismatches are only reported, logged and counted.
 	Cord Cord
 
 	// Memory is the path of a file in which the Reconciler keeps across restarts what
@@ -97,9 +97,10 @@ type Config struct {
 	Meters metric.MeterProvider
 }
 
-// Cord is what a Reconciler does to trading. Every call may be made again with the
-// same words, which changes nothing. safety.Switch has the first two; the third lifts
-// the hold that Reduce placed.
+// Cord is what a Reconciler does to trading. A safety.Switch is one. Each call is made
+// once for its words while what they say stands, and again after an error or a restart;
+// that nobody resumes over a mismatch that stands is for Ready. The Reconciler holds no
+// lock meanwhile that its methods take.
 type Cord interface {
 	// Reduce narrows trading to what makes positions smaller. It waits for nothing.
 	Reduce(by, reason string) error
@@ -107,8 +108,8 @@ type Cord interface {
 	// Engage halts trading until a named person resumes. It waits for nothing.
 	Engage(by, reason string) error
 
-	// Relax lifts the hold that Reduce placed with exactly these words, and no other.
-	// Nil when there is none any more.
+	// Relax undoes Reduce: it lifts the hold that was placed with exactly these words, and
+	// no other. Nil when there is none any more.
 	Relax(ctx context.Context, by, reason, note string) error
 }
 

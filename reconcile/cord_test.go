@@ -14,14 +14,24 @@ type rope struct {
 	halt    []string // reasons of the halts in force
 	relaxed int
 	fail    error
+	pulls   int    // calls of Reduce and Engage
+	onCall  func() // called with every call, if it is there
 }
 
 func (r *rope) Reduce(_, reason string) error { return r.place(&r.reduce, reason) }
 func (r *rope) Engage(_, reason string) error { return r.place(&r.halt, reason) }
 
+func (r *rope) called() {
+	if r.onCall != nil {
+		r.onCall()
+	}
+}
+
 func (r *rope) place(holds *[]string, reason string) error {
+	r.called()
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	r.pulls++
 	if r.fail != nil {
 		return r.fail
 	}
@@ -32,6 +42,7 @@ func (r *rope) place(holds *[]string, reason string) error {
 }
 
 func (r *rope) Relax(_ context.Context, _, reason, _ string) error {
+	r.called()
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.fail != nil {

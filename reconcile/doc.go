@@ -39,7 +39,7 @@
 //		History:    venue,                       // done orders; optional
 //		Finder:     venue,                       // orders by their id; optional
 //		Book:       reconcile.NewFileBook(path), // or a Book on your own tables
-//		Cord:       cord,                        // what a mismatch pulls; optional
+//		Cord:       stop,                        // what a mismatch pulls, a safety.Switch; optional
 //		CheckWrite: stop.CheckWrite,             // optional
 //		Memory:     "reconcile.json",            // across restarts; optional
 //		Recorder:   incidents,                   // optional; Apply and Accept refuse without it
@@ -51,8 +51,8 @@
 //	plan.WriteTable(os.Stdout)
 //	result, err := r.Apply(ctx, plan, reconcile.Approval{By: "ada", Note: "seen", Commit: true}, time.Now())
 //
-// The bot's stop asks Ready before it opens: safety.Config{BeforeResume: r.Ready}. The
-// example of [Reconciler.Run] has the few lines that make a [Cord] of a safety.Switch.
+// The bot's stop asks Ready before it opens: safety.Config{BeforeResume: r.Ready}. Without
+// that a person can resume over a mismatch that stands.
 //
 // Four things are compared, each a [Subject]: positions, leg by leg; live orders of both
 // of the venue's lists with the orders that the book holds for live; order by order, the

@@ -16,19 +16,6 @@ import (
 	"github.com/andon-go/andon/safety"
 )
 
-// stopCord lets a Reconciler pull the bot's stop. Reduce and Engage are the switch's own.
-type stopCord struct{ *safety.Switch }
-
-// Relax lifts the one hold that was placed with these words.
-func (c stopCord) Relax(ctx context.Context, by, reason, note string) error {
-	for _, h := range c.Status().Holds {
-		if h.By == by && h.Reason == reason && h.State == safety.Reducing {
-			return c.Lift(ctx, by, note, h)
-		}
-	}
-	return nil
-}
-
 // A bot whose stop asks reconciliation before it opens, and is pulled by it afterwards.
 func ExampleReconciler_Run() {
 	ctx, cancel := context.WithCancel(context.Background())
@@ -54,7 +41,7 @@ func ExampleReconciler_Run() {
 	}
 	r, err = reconcile.New(reconcile.Config{
 		Venue: "paper", Account: venue, History: venue, Finder: venue, Book: book, Log: quiet,
-		Cord: stopCord{stop}, CheckWrite: stop.CheckWrite, Memory: filepath.Join(dir, "reconcile.json"),
+		Cord: stop, CheckWrite: stop.CheckWrite, Memory: filepath.Join(dir, "reconcile.json"),
 	})
 	if err != nil {
 		panic(err)

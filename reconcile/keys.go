@@ -31,8 +31,7 @@ func NewKeys(n int) *Keys {
 }
 
 // number returns the number of a row's leg, which is the next one for a new leg.
-func (k *Keys) number(p *andon.Position, at place) uint32 {
-	h := k.hash(p)
+func (k *Keys) number(h uint64, p *andon.Position, at place) uint32 {
 	mask := uint64(len(k.slots) - 1)
 	for i := h; ; i++ {
 		s := k.slots[i&mask]
@@ -41,9 +40,47 @@ func (k *Keys) number(p *andon.Position, at place) uint32 {
 		}
 		if uint32(s>>32) == uint32(h) {
 			n := uint32(s) - 1
-			if q := k.row(n); q.Symbol == p.Symbol && q.Leg == p.Leg && q.Venue == p.Venue {
+			if sameLeg(k.row(n), p) {
 				return n
 			}
+		}
+	}
+}
+
+func sameLeg(p, q *andon.Position) bool {
+	return p.Symbol == q.Symbol && p.Leg == q.Leg && p.Venue == q.Venue
+}
+
+// batch is how many rows are numbered together.
+const batch = 128
+
+// guess is where a row's leg is known from, most likely: the first place to which its
+// hash leads.
+type guess struct {
+	hash   uint64
+	number uint32 // 1 + number, or 0 for none
+	row    *andon.Position
+}
+
+// guess looks where the legs of a few rows may be known from. Each step of it is made for
+// all of them before the next one, so that the processor waits for their memory together
+// and not one after the other: this is most of the time that loading takes.
+func (k *Keys) guess(rows []andon.Position, to []guess) {
+	for i := range rows {
+		to[i].hash = k.hash(&rows[i])
+	}
+	mask := uint64(len(k.slots) - 1)
+	for i := range rows {
+		s := k.slots[to[i].hash&mask]
+		if uint32(s>>32) != uint32(to[i].hash) {
+			s = 0
+		}
+		to[i].number = uint32(s)
+	}
+	for i := range rows {
+		to[i].row = nil
+		if n := to[i].number; n != 0 {
+			to[i].row = k.row(n - 1)
 		}
 	}
 }
@@ -97,24 +134,26 @@ func (k *Keys) grow() {
 // PositionTable is one side's positions, loaded for ComparePositions. It is not safe
 // for concurrent use.
 type PositionTable struct {
-	keys *Keys
-	no   uint32
-	t    *table[andon.Position]
+	keys     *Keys
+	no       uint32
+	t        *table[andon.Position]
+	numbered int  // how many rows have their number
+	own      bool // the rows are not the caller's
 }
 
 // NewPositions returns an empty table with room for n rows, to be filled with Add
 // while rows are read.
 func (k *Keys) NewPositions(n int) *PositionTable {
-	return k.newTable(make([]andon.Position, 0, n), n)
+	p := k.newTable(make([]andon.Position, 0, n), n)
+	p.own = true
+	return p
 }
 
 // LoadPositions loads one side's positions. The rows are kept, not copied: nobody
 // may change them while the table is in use. It panics beyond 2^31 rows.
 func (k *Keys) LoadPositions(rows []andon.Position) *PositionTable {
 	p := k.newTable(rows[:len(rows):len(rows)], len(rows)) // Add never writes into the caller's array
-	for i := range rows {
-		p.load(i)
-	}
+	p.number()
 	return p
 }
 
@@ -127,20 +166,39 @@ func (k *Keys) newTable(rows []andon.Position, n int) *PositionTable {
 // Add loads one more row. Its venue and symbol are kept once for all rows and both
 // sides. It panics beyond 2^31 rows.
 func (p *PositionTable) Add(row andon.Position) {
-	p.t.rows = append(p.t.rows, row)
-	i := len(p.t.rows) - 1
-	if first := p.keys.row(p.load(i)); first != &p.t.rows[i] {
-		p.t.rows[i].Venue, p.t.rows[i].Symbol = first.Venue, first.Symbol
+	if p.t.rows = append(p.t.rows, row); len(p.t.rows)-p.numbered == batch {
+		p.number()
 	}
 }
 
-func (p *PositionTable) load(i int) uint32 {
+// number gives the rows that have none their number.
+func (p *PositionTable) number() {
+	var guesses [batch]guess
+	for p.numbered < len(p.t.rows) {
+		rows := p.t.rows[p.numbered:min(p.numbered+batch, len(p.t.rows))]
+		p.keys.guess(rows, guesses[:])
+		for i := range rows {
+			p.load(p.numbered+i, &guesses[i])
+		}
+		p.numbered += len(rows)
+	}
+}
+
+// load puts row i under its number. A guess that is wrong costs a second search.
+func (p *PositionTable) load(i int, g *guess) {
 	if i >= 1<<31 {
 		panic("reconcile: more than 2^31 positions")
 	}
-	n := p.keys.number(&p.t.rows[i], place{p.no, uint32(i)})
+	row := &p.t.rows[i]
+	n := g.number - 1
+	if g.row == nil || !sameLeg(g.row, row) {
+		n = p.keys.number(g.hash, row, place{p.no, uint32(i)})
+		g.row = p.keys.row(n)
+	}
+	if p.own && g.row != row {
+		row.Venue, row.Symbol = g.row.Venue, g.row.Symbol
+	}
 	p.t.add(n, i, positionShape)
-	return n
 }
 
 // Len returns how many rows were loaded.

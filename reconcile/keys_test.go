@@ -2,6 +2,7 @@ package reconcile_test
 
 import (
 	"fmt"
+	"slices"
 	"testing"
 	"unsafe"
 
@@ -22,7 +23,7 @@ func TestKeys_LoadingIsTheSameHoweverTheRowsCome(t *testing.T) {
 				p.Venue = rapid.SampledFrom([]string{"v", "w"}).Draw(t, "venue")
 				p.Leg = rapid.SampledFrom([]andon.Leg{andon.Net, andon.Long}).Draw(t, "leg")
 				return p
-			}), 0, 200).Draw(t, name)
+			}), 0, 400).Draw(t, name)
 		}
 		book, venue := rows("book"), rows("venue")
 		want := map[andon.LegKey]int{}
@@ -59,6 +60,25 @@ func TestKeys_LoadingIsTheSameHoweverTheRowsCome(t *testing.T) {
 		require.Equal(t, len(want)-missing-unexpected, c.Agreed)
 		require.Equal(t, comparePositions(book, venue), c)
 	})
+}
+
+// TestKeys_LegsWhoseHashesMeetAreToldApart: among so many names some have the same 32 bits
+// of their hash, whatever its seed.
+func TestKeys_LegsWhoseHashesMeetAreToldApart(t *testing.T) {
+	const n = 400_000 // 18 such pairs are expected
+	rows := make([]andon.Position, n)
+	for i := range rows {
+		rows[i] = position(fmt.Sprint(i), fmt.Sprint(i+1), "2")
+	}
+	keys := reconcile.NewKeys(n)
+	book := keys.LoadPositions(rows)
+	venue := keys.NewPositions(n)
+	for _, p := range slices.Backward(rows) {
+		venue.Add(p)
+	}
+	c := reconcile.ComparePositions(book, venue, reconcile.Rules{})
+	require.Equal(t, n, c.Agreed)
+	require.Zero(t, c.RepeatsInBook+c.RepeatsOnVenue)
 }
 
 func TestKeys_AddNeverWritesIntoTheCallersRows(t *testing.T) {

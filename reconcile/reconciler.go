@@ -23,9 +23,14 @@ type Reconciler struct {
 	saving sync.Mutex // taken before mu
 	saved  string     // what Memory holds
 
-	mu     sync.Mutex // guards what follows
-	watch  *watch     // nil until remember
-	forgot string     // why Memory could not be read
+	// pulling is held from a decision until the Cord has done it, so that one overtakes no
+	// other. It is taken before mu, which nothing of the caller's is called under.
+	pulling sync.Mutex
+
+	mu     sync.Mutex      // guards what follows
+	watch  *watch          // nil until remember
+	forgot string          // why Memory could not be read
+	pulled map[string]bool // the reasons that the Cord was pulled for and that still stand
 }
 
 // New returns a Reconciler, or every problem of the Config, joined. It reads nothing
@@ -39,7 +44,7 @@ func New(c Config) (*Reconciler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reconcile: Meters: %w", err)
 	}
-	return &Reconciler{config: c, meters: m, checking: make(chan struct{}, 1)}, nil
+	return &Reconciler{config: c, meters: m, checking: make(chan struct{}, 1), pulled: map[string]bool{}}, nil
 }
 
 // Compare asks both sides for everything and compares it. The report is never nil;

@@ -79,11 +79,50 @@ func (r *Reconciler) pass() { <-r.checking }
 
 // judge takes a comparison in and does what follows from it.
 func (r *Reconciler) judge(ctx context.Context, report *Report, now time.Time) error {
+	r.pulling.Lock()
+	defer r.pulling.Unlock()
+	v := r.decide(report, now)
+	r.log(ctx, report, v.standing)
+	if v.forgot != "" {
+		if err := r.engage(v.forgot); err != nil {
+			return err
+		}
+	}
+	switch v.do {
+	case pullHalt:
+		return r.engage(v.why)
+	case pullReduce:
+		return r.reduce(v.why)
+	case pullRelax:
+		return r.relax(ctx, v.holds)
+	}
+	return nil
+}
+
+// verdict is what a comparison calls for.
+type verdict struct {
+	standing []Mismatch
+	forgot   string // why trading is halted whatever the comparison says, or empty
+	do       pull
+	why      string
+	holds    map[cause]string // those that are ours
+}
+
+// decide takes a comparison in.
+func (r *Reconciler) decide(report *Report, now time.Time) verdict {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.remember().observe(report, now, &r.config)
-	r.log(ctx, report)
-	return r.act(ctx, len(report.Failed) == 0)
+	w := r.remember()
+	w.observe(report, now, &r.config)
+	v := verdict{standing: w.sorted(), forgot: r.forgot}
+	v.do, v.why = w.next(len(report.Failed) == 0)
+	v.holds = maps.Clone(w.holds)
+	stands := []string{v.forgot, v.why}
+	for _, reason := range v.holds {
+		stands = append(stands, reason)
+	}
+	maps.DeleteFunc(r.pulled, func(reason string, _ bool) bool { return !slices.Contains(stands, reason) })
+	return v
 }
 
 // bounded compares within Timeout.
@@ -93,64 +132,71 @@ func (r *Reconciler) bounded(ctx context.Context, now time.Time) (*Report, error
 	return r.Compare(ctx, now)
 }
 
-// act does to trading what the comparisons so far call for. Called with mu held.
-func (r *Reconciler) act(ctx context.Context, complete bool) error {
-	if r.forgot != "" {
-		if err := r.engage(r.forgot); err != nil {
-			return err
-		}
-	}
-	switch do, why := r.watch.next(complete); do {
-	case pullHalt:
-		return r.engage(why)
-	case pullReduce:
-		return r.reduce(why)
-	case pullRelax:
-		return r.relax(ctx)
-	}
-	return nil
-}
-
-// relax lifts the holds that are ours.
-func (r *Reconciler) relax(ctx context.Context) error {
+// relax lifts the holds that are ours. Called with pulling held, as engage and reduce
+// are.
+func (r *Reconciler) relax(ctx context.Context, holds map[cause]string) error {
 	ctx, cancel := context.WithTimeout(ctx, r.config.Timeout)
 	defer cancel()
-	for _, c := range slices.Sorted(maps.Keys(r.watch.holds)) {
+	for _, c := range slices.Sorted(maps.Keys(holds)) {
 		if r.config.Cord != nil {
-			if err := r.config.Cord.Relax(ctx, r.by(), r.watch.holds[c], "book and venue agree"); err != nil {
+			if err := r.config.Cord.Relax(ctx, r.by(), holds[c], "book and venue agree"); err != nil {
 				return fmt.Errorf("own hold not lifted: %w", err)
 			}
 		}
-		delete(r.watch.holds, c)
+		r.relaxed(c, holds[c])
 	}
 	return nil
 }
 
+func (r *Reconciler) relaxed(c cause, reason string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.watch.holds, c)
+	delete(r.pulled, reason)
+}
+
 func (r *Reconciler) engage(why string) error {
-	if r.config.Cord == nil {
+	if r.config.Cord == nil || r.pulledFor(why) {
 		return nil
 	}
 	if err := r.config.Cord.Engage(r.by(), why); err != nil {
 		return fmt.Errorf("trading not halted: %w", err)
 	}
+	r.hasPulled(why)
 	return nil
 }
 
 func (r *Reconciler) reduce(why string) error {
-	if r.config.Cord == nil {
+	if r.config.Cord == nil || r.pulledFor(why) {
 		return nil
 	}
 	if err := r.config.Cord.Reduce(r.by(), why); err != nil {
 		return fmt.Errorf("trading not narrowed: %w", err)
 	}
+	r.hasPulled(why)
 	return nil
 }
 
-func (r *Reconciler) log(ctx context.Context, report *Report) {
+// pulledFor reports whether the cord was pulled with these words. Pulling again would
+// be a new hold to whoever is about to resume, and one more line on the timeline with
+// every comparison.
+func (r *Reconciler) pulledFor(why string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.pulled[why]
+}
+
+func (r *Reconciler) hasPulled(why string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.pulled[why] = true
+}
+
+func (r *Reconciler) log(ctx context.Context, report *Report, standing []Mismatch) {
 	for _, q := range report.Failed {
 		r.config.Log.WarnContext(ctx, "reconcile: no answer", "venue", report.Venue, "side", q.Side.String(), "query", q.Query, "err", q.Err)
 	}
-	for _, m := range r.watch.sorted() {
+	for _, m := range standing {
 		level := slog.LevelWarn
 		if m.Confirmed {
 			level = slog.LevelError
@@ -250,6 +296,7 @@ func (r *Reconciler) settle(report *Report, now time.Time) []Discrepancy {
 		clear(w.holds) // those of that time are the person's to lift
 	}
 	w.confirmed, w.halt, r.forgot = false, "", ""
+	clear(r.pulled)
 	return nil
 }
 
@@ -302,11 +349,17 @@ func (r *Reconciler) begin(ctx context.Context, now time.Time) {
 }
 
 func (r *Reconciler) narrowAtStart(now time.Time) error {
+	r.pulling.Lock()
+	defer r.pulling.Unlock()
+	return r.reduce(r.start(now))
+}
+
+func (r *Reconciler) start(now time.Time) string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	w := r.remember()
 	w.complete = now
-	return r.reduce(w.narrow(start, starting))
+	return w.narrow(start, starting)
 }
 
 func (r *Reconciler) logError(ctx context.Context, err error) {
@@ -368,11 +421,22 @@ func (r *Reconciler) silence(ctx context.Context, now time.Time) time.Duration {
 }
 
 func (r *Reconciler) narrowInSilence(now time.Time) (left time.Duration, err error) {
+	r.pulling.Lock()
+	defer r.pulling.Unlock()
+	left, why := r.listen(now)
+	if left > 0 {
+		return left, nil
+	}
+	return 0, r.reduce(why)
+}
+
+// listen returns how long silence may last still, or why trading is narrowed by it.
+func (r *Reconciler) listen(now time.Time) (left time.Duration, why string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	w := r.watch
 	if left = r.config.MaxSilence - now.Sub(w.complete); left > 0 {
-		return left, nil
+		return left, ""
 	}
-	return 0, r.reduce(w.narrow(silence, "no complete comparison since "+w.complete.UTC().Format(time.RFC3339)))
+	return 0, w.narrow(silence, "no complete comparison since "+w.complete.UTC().Format(time.RFC3339))
 }

@@ -3,9 +3,11 @@ package reconcile_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -550,22 +552,127 @@ func TestCheck_AComparisonThatItsCallerEndedSaysNothing(t *testing.T) {
 	require.Equal(t, "active", g.rope.state())
 }
 
-// TestSwitch_ABotsStopHoldsWhatReconciliationFinds uses the real switch as the cord and
-// Ready as what it asks before resuming.
-func TestSwitch_ABotsStopHoldsWhatReconciliationFinds(t *testing.T) {
+// TestCord_IsPulledOnceForWhatStands: another pull would be a new hold, with a new number
+// and a new line on the timeline, every five seconds.
+func TestCord_IsPulledOnceForWhatStands(t *testing.T) {
+	g := newGuard(t, nil)
+	pulls := func(times int) int {
+		before := g.rope.pulls
+		for range times {
+			require.NoError(t, g.check())
+		}
+		return g.rope.pulls - before
+	}
+	g.differ()
+	require.Equal(t, 1, pulls(2))
+	require.Equal(t, 1, pulls(20), "confirmed")
+	g.agree()
+	require.Zero(t, pulls(3))
+	g.differ()
+	require.Equal(t, 2, pulls(20), "the same again is news")
+
+	g.agree()
+	require.NoError(t, g.check())
+	g.differ()
+	g.rope.fail = errors.New("no switch")
+	for range 20 {
+		require.ErrorIs(t, g.check(), g.rope.fail)
+	}
+	g.rope.fail = nil
+	require.Equal(t, 1, pulls(20), "what failed is tried again, and only that")
+}
+
+// TestCord_MayAskTheReconcilerBack: a Cord that writes down what stands while it is being
+// pulled does not lock itself out.
+func TestCord_MayAskTheReconcilerBack(t *testing.T) {
+	g := newGuard(t, nil)
+	asked := make(chan []reconcile.Mismatch, 10)
+	g.rope.onCall = func() { asked <- g.Mismatches() }
+	ended := make(chan error, 1)
+	go func() {
+		g.differ()
+		err := g.check()
+		g.agree()
+		ended <- errors.Join(err, g.check())
+	}()
+	select {
+	case err := <-ended:
+		require.NoError(t, err)
+	case <-time.After(30 * time.Second):
+		t.Fatal("the Cord waits for a lock that is held around its call")
+	}
+	require.Len(t, <-asked, 1, "of Reduce")
+	require.Empty(t, <-asked, "of Relax")
+}
+
+// botsStop is a switch that asks Ready before it resumes, and a guard whose cord it is.
+func botsStop(t *testing.T, change func(*reconcile.Config)) (*safety.Switch, *guard) {
 	var g *guard
-	quiet := slog.New(slog.DiscardHandler)
 	sw, err := safety.Open(t.Context(), safety.Config{
-		Name: "bot", Dir: t.TempDir(), Log: quiet,
+		Name: "bot", Dir: t.TempDir(), Log: slog.New(slog.DiscardHandler),
 		BeforeResume: func(ctx context.Context) error { return g.Ready(ctx) },
 	})
 	require.NoError(t, err)
-	defer func() { require.NoError(t, sw.Close()) }()
-	ctx, cancel := context.WithCancel(t.Context())
+	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- sw.Run(ctx) }()
-	defer func() { cancel(); require.NoError(t, <-done) }()
-	g = newGuard(t, func(c *reconcile.Config) { c.Cord = stopCord{sw} })
+	t.Cleanup(func() {
+		cancel()
+		require.NoError(t, <-done)
+		require.NoError(t, sw.Close())
+	})
+	g = newGuard(t, func(c *reconcile.Config) {
+		c.Cord = sw
+		if change != nil {
+			change(c)
+		}
+	})
+	return sw, g
+}
+
+// TestSwitch_WhoeverResumesHasTime: comparisons go on while a person reads the holds, and
+// they are still the same afterwards.
+func TestSwitch_WhoeverResumesHasTime(t *testing.T) {
+	memory := filepath.Join(t.TempDir(), "memory")
+	require.NoError(t, os.WriteFile(memory, []byte("torn"), 0o600))
+	sw, g := botsStop(t, func(c *reconcile.Config) { c.Memory = memory })
+	require.NoError(t, g.check())
+	var seen []safety.Hold
+	require.Eventually(t, func() bool { // once Run listens, its own hold is gone
+		seen = sw.Status().Holds
+		return len(seen) > 0 && !slices.ContainsFunc(seen, func(h safety.Hold) bool { return h.Passing })
+	}, time.Minute, time.Millisecond)
+	for range 5 {
+		require.NoError(t, g.check())
+	}
+	require.NoError(t, sw.Resume(t.Context(), "ada", "compared by hand", seen))
+	require.Equal(t, safety.Active, sw.State())
+	require.NoError(t, g.check())
+	require.Equal(t, safety.Active, sw.State())
+}
+
+// TestSwitch_AHoldOfManyWordsIsLiftedToo: a switch cuts what is too long for it.
+func TestSwitch_AHoldOfManyWordsIsLiftedToo(t *testing.T) {
+	sw, g := botsStop(t, nil)
+	require.Eventually(t, func() bool {
+		return sw.Resume(t.Context(), "ada", "looked at it", sw.Status().Holds) == nil
+	}, time.Minute, 10*time.Millisecond)
+	rows := g.book.records.Positions
+	for i := range 100 {
+		g.book.records.Positions = append(g.book.records.Positions, position("A", fmt.Sprintf("1.%015d", i+1), "2"))
+	}
+	require.NoError(t, g.check())
+	require.Equal(t, safety.Reducing, sw.State())
+	require.Contains(t, sw.Status().Holds[0].Reason, "(cut)")
+	g.book.records.Positions = rows
+	require.NoError(t, g.check())
+	require.Equal(t, safety.Active, sw.State())
+}
+
+// TestSwitch_ABotsStopHoldsWhatReconciliationFinds uses the real switch as the cord and
+// Ready as what it asks before resuming.
+func TestSwitch_ABotsStopHoldsWhatReconciliationFinds(t *testing.T) {
+	sw, g := botsStop(t, nil)
 	resume := func() error {
 		return sw.Resume(t.Context(), "ada", "looked at it", sw.Status().Holds)
 	}

@@ -43,7 +43,7 @@ func (s *Switch) Engage(by, reason string) error {
 }
 
 // Reduce narrows trading to what makes positions smaller. It waits for nothing, and
-// Lift or Resume undoes it.
+// Relax, Lift or Resume undoes it.
 func (s *Switch) Reduce(by, reason string) error {
 	s.engage(Reducing, by, reason)
 	return nil

@@ -66,6 +66,27 @@ func (s *Switch) Lift(ctx context.Context, by, note string, h Hold) error {
 	return s.lift(ctx, by, note, fmt.Sprintf("lift hold #%d", h.ID), map[uint64]bool{h.ID: true}, Resumption{}, func() error { return s.mayLift(h) })
 }
 
+// Relax undoes Reduce: it lifts the hold that was placed by this component with exactly
+// this reason, as Lift does, and no other. Nil when it is not in force any more. It is
+// for whoever narrows trading by words that it remembers, across a restart too.
+func (s *Switch) Relax(ctx context.Context, by, reason, note string) error {
+	by, reason = named(by, reason)
+	h, ok := s.reducing(Hold{State: Reducing, By: by, Reason: bounded(reason)})
+	if !ok {
+		return nil
+	}
+	return s.Lift(ctx, by, note, h)
+}
+
+func (s *Switch) reducing(want Hold) (Hold, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i := slices.IndexFunc(s.holds, want.same); i >= 0 {
+		return s.holds[i], true
+	}
+	return Hold{}, false
+}
+
 // mayLift says what stands against lifting one hold now. Called with mu held.
 func (s *Switch) mayLift(seen Hold) error {
 	if s.ctx.Err() != nil {
