@@ -3,6 +3,7 @@ package reconcile_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"unsafe"
 
@@ -95,7 +96,7 @@ func TestKeys_AddNeverWritesIntoTheCallersRows(t *testing.T) {
 func TestKeys_ANameIsKeptOnce(t *testing.T) {
 	keys := reconcile.NewKeys(1)
 	b, v := keys.NewPositions(1), keys.NewPositions(1)
-	fresh := func(q string) andon.Position { return position(string([]byte("A")), q, "2") }
+	fresh := func(q string) andon.Position { return position(strings.Clone("SYMBOL"), q, "2") }
 	b.Add(fresh("1"))
 	v.Add(fresh("2"))
 	d := reconcile.ComparePositions(b, v, reconcile.Rules{}).Discrepancies[0]

@@ -155,7 +155,7 @@ func (v *Venue) absent(ctx context.Context, l lists, c *cancel) (bool, error) {
 		}
 		return true, nil
 	}
-	o, err := v.afterLists(ctx, name)
+	o, err := v.afterLists(ctx, name, l.asOf)
 	switch {
 	case errors.Is(err, andon.ErrOrderNotFound):
 		return true, err

@@ -175,6 +175,45 @@ func TestLaw6_AnAmbiguousOutcomeIsItsOwnAndIsFound(t *testing.T) {
 	}
 }
 
+// TestLaw6_ASlowListSaysNothingOfLater: a list that lacks an order was made when it was
+// asked for, and not when its answer came.
+func TestLaw6_ASlowListSaysNothingOfLater(t *testing.T) {
+	const settle = 2 * time.Second
+	v, s := open(t, func(c *bluefin.Config) { c.Settle = settle })
+	s.do(func() { s.lag = 1 })
+	s.once(createOrder, fault{cut: true, act: true})
+	_, err := v.Submit(t.Context(), buy("c-1"))
+	require.ErrorIs(t, err, andon.ErrOutcomeUnknown)
+	s.once("GET /api/v1/trade/openOrders", fault{act: true, slow: settle + 100*time.Millisecond})
+	_, err = v.Lookup(t.Context(), symbol, "c-1")
+	require.ErrorIs(t, err, andon.ErrOutcomeUnknown, "it is there, and the list was made before it showed")
+	require.NotErrorIs(t, err, andon.ErrOrderNotFound)
+	o, err := v.Lookup(t.Context(), symbol, "c-1")
+	require.NoError(t, err)
+	require.Equal(t, andon.Live, o.Status)
+}
+
+// TestLaw6_SlowTradesSayNothingOfLater: an order that was filled is not called cancelled
+// because its trades, which lag, took long to come.
+func TestLaw6_SlowTradesSayNothingOfLater(t *testing.T) {
+	const settle = 2 * time.Second
+	v, s := open(t, func(c *bluefin.Config) { c.Settle = settle })
+	s.do(func() { s.sync200, s.tradeLag = true, 2 })
+	_, err := v.Submit(t.Context(), marketOrder("c-1", andon.Buy, "0.5"))
+	require.NoError(t, err)
+	o, err := v.Lookup(t.Context(), symbol, "c-1")
+	require.NoError(t, err)
+	require.Equal(t, andon.StatusUnknown, o.Status)
+	s.once("GET /api/v1/account/trades", fault{act: true, slow: settle + 100*time.Millisecond})
+	o, err = v.Lookup(t.Context(), symbol, "c-1")
+	require.NoError(t, err)
+	require.Equal(t, andon.StatusUnknown, o.Status)
+	o, err = v.Lookup(t.Context(), symbol, "c-1")
+	require.NoError(t, err)
+	require.Equal(t, andon.Filled, o.Status)
+	require.Equal(t, "0.5", o.Filled.String())
+}
+
 func TestLaw6_AfterSettleTheVenuesWordIsBelievedAndTheIdIsFree(t *testing.T) {
 	v, s := open(t, nil)
 	s.once(createOrder, fault{cut: true})

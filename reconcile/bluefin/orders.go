@@ -40,9 +40,9 @@ func (v *Venue) Orders(ctx context.Context) ([]andon.Order, error) {
 	}
 	all := l.all()
 	for _, s := range v.sent.Find(func(_ orderName, s sentOrder) bool {
-		return s.accepted && s.gone.IsZero() && time.Since(s.at) < v.config.Settle && !l.has(s.order.VenueID)
+		return s.accepted && s.gone.IsZero() && l.asOf.Sub(s.at) < v.config.Settle && !l.has(s.order.VenueID)
 	}) {
-		o, err := v.afterLists(ctx, orderName{s.order.Symbol, s.order.ClientID})
+		o, err := v.afterLists(ctx, orderName{s.order.Symbol, s.order.ClientID}, l.asOf)
 		if err != nil {
 			return nil, fmt.Errorf("order %s was accepted a moment ago and is in no list: %w", s.order.ClientID, err)
 		}
@@ -53,8 +53,12 @@ func (v *Venue) Orders(ctx context.Context) ([]andon.Order, error) {
 	return all, nil
 }
 
-// lists are the two lists of live orders.
-type lists struct{ standby, open []andon.Order }
+// lists are the two lists of live orders, and when they began to be read: what they lack
+// says nothing of a later moment, however long the reading took.
+type lists struct {
+	standby, open []andon.Order
+	asOf          time.Time
+}
 
 // lists reads both, of one symbol or of all. Standby comes first: an order leaves it for
 // the other when it is triggered, and so is seen in one of them.
@@ -63,7 +67,7 @@ func (v *Venue) lists(ctx context.Context, symbol string) (lists, error) {
 	if symbol != "" {
 		q.Set("symbol", symbol)
 	}
-	var l lists
+	l := lists{asOf: time.Now()}
 	for _, list := range []struct {
 		path string
 		to   *[]andon.Order
@@ -130,7 +134,7 @@ func (v *Venue) Lookup(ctx context.Context, symbol, clientID string) (andon.Orde
 	if o, ok, err := v.listed(l, orderName{symbol, clientID}); err != nil || ok {
 		return o, err
 	}
-	return v.afterLists(ctx, orderName{symbol, clientID})
+	return v.afterLists(ctx, orderName{symbol, clientID}, l.asOf)
 }
 
 // listed finds an order in the lists. The venue does not refuse a client id that is used
@@ -152,8 +156,8 @@ func (v *Venue) listed(l lists, name orderName) (o andon.Order, ok bool, err err
 	return o, ok, nil
 }
 
-// afterLists says what became of an order that is in neither list.
-func (v *Venue) afterLists(ctx context.Context, name orderName) (andon.Order, error) {
+// afterLists says what became of an order that was in neither list as of a moment.
+func (v *Venue) afterLists(ctx context.Context, name orderName, asOf time.Time) (andon.Order, error) {
 	s, sent := v.sent.Get(name)
 	since := v.clock.Now().Add(-v.config.TradesBack)
 	if sent && v.config.TradesBack > time.Since(s.at)+time.Minute {
@@ -164,30 +168,31 @@ func (v *Venue) afterLists(ctx context.Context, name orderName) (andon.Order, er
 		return andon.Order{}, err
 	}
 	traded := ofOrder(trades, name, s.order.VenueID)
-	now := time.Now()
 	switch {
 	case !sent && len(traded) == 0:
 		return andon.Order{}, notFound(name)
 	case !s.accepted && len(traded) == 0:
-		if wait := v.config.Settle - now.Sub(s.at); wait > 0 || s.sending {
+		if wait := v.config.Settle - asOf.Sub(s.at); wait > 0 || s.sending {
 			return andon.Order{}, fmt.Errorf("look up %s: bluefin does not list it and it was sent a moment ago: %w; ask again in %v",
 				name.clientID, andon.ErrOutcomeUnknown, max(0, wait).Round(time.Second))
 		}
 		v.sent.Forget(name)
 		return andon.Order{}, notFound(name)
 	case !sent:
+		now := time.Now()
 		s = sentOrder{order: fromTrades(traded), at: now, gone: now}
 		v.sent.Put(name, s)
 	}
-	return v.goneOrder(name, s, traded, now), nil
+	return v.goneOrder(name, s, traded, asOf), nil
 }
 
 func notFound(name orderName) error {
 	return fmt.Errorf("look up %s of %s at bluefin: %w", name.clientID, name.symbol, andon.ErrOrderNotFound)
 }
 
-// goneOrder is an order that is in no list any more.
-func (v *Venue) goneOrder(name orderName, s sentOrder, traded []trade, now time.Time) andon.Order {
+// goneOrder is an order that is in no list any more, by trades that were asked for after
+// a moment.
+func (v *Venue) goneOrder(name orderName, s sentOrder, traded []trade, asOf time.Time) andon.Order {
 	o := s.order
 	o.Filled = andon.Decimal{}
 	for _, t := range traded {
@@ -198,13 +203,14 @@ func (v *Venue) goneOrder(name orderName, s sentOrder, traded []trade, now time.
 	}
 	foreign := o.Quantity.IsZero() // its size is nowhere to be read
 	if s.gone.IsZero() {
+		now := time.Now()
 		s.gone = now
 		v.sent.Change(name, func(s *sentOrder) { s.accepted, s.gone = true, now })
 	}
 	switch {
 	case !foreign && !o.Filled.Less(o.Quantity):
 		o.Status = andon.Filled
-	case now.Sub(s.gone) < v.config.Settle:
+	case asOf.Sub(s.gone) < v.config.Settle:
 		o.Status = andon.StatusUnknown
 	case foreign:
 		o.Status = andon.Filled

@@ -66,6 +66,7 @@ type fault struct {
 	cut, half  bool
 	body       string
 	retryAfter string
+	slow       time.Duration // how long the answer takes
 }
 
 type order struct {
@@ -148,6 +149,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if f.retryAfter != "" {
 		w.Header().Set("Retry-After", f.retryAfter)
 	}
+	time.Sleep(f.slow)
 	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
 	w.WriteHeader(status)
 	if f.half {

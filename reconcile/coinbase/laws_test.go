@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -186,6 +187,29 @@ func TestLaw6_AnAmbiguousOutcomeIsItsOwnAndIsFound(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestLaw6_ASlowListSaysNothingOfLater: a list that lacks an order was made when it was
+// asked for, and not when its answer came.
+func TestLaw6_ASlowListSaysNothingOfLater(t *testing.T) {
+	const settle = 2 * time.Second
+	slow := fault{act: true, slow: settle + 100*time.Millisecond}
+	v, s := open(t, func(c *coinbase.Config) { c.Settle = settle })
+	s.do(func() { s.hideNew = 1 })
+	s.once("POST /orders", fault{cut: true, act: true})
+	_, err := v.Submit(t.Context(), buy("c-1"))
+	require.ErrorIs(t, err, andon.ErrOutcomeUnknown)
+	s.once("GET /orders/historical/batch", slow)
+	_, err = v.Lookup(t.Context(), "BTC-USD", "c-1")
+	require.ErrorIs(t, err, andon.ErrOutcomeUnknown, "it is there, and the list was made before it showed")
+	require.NotErrorIs(t, err, andon.ErrOrderNotFound)
+
+	_, err = v.Submit(t.Context(), buy("c-2"))
+	require.NoError(t, err)
+	s.once("GET /orders/historical/batch", slow)
+	orders, err := v.Orders(t.Context())
+	require.NoError(t, err)
+	require.True(t, slices.ContainsFunc(orders, func(o andon.Order) bool { return o.ClientID == "c-2" }), "it is asked for by its id")
 }
 
 func TestLaw6_AfterSettleTheVenuesWordIsBelieved(t *testing.T) {

@@ -26,10 +26,10 @@ func (v *Venue) live(ctx context.Context, symbol string) ([]andon.Order, error) 
 		q.Set("product_ids", symbol)
 	}
 	found := newFound()
+	since := time.Now().Add(-v.config.Settle) // before the lists are read, which may take longer than that
 	if err := v.lists(ctx, q, found); err != nil {
 		return nil, err
 	}
-	since := time.Now().Add(-v.config.Settle)
 	for _, sent := range v.sent.Find(func(n orderName, o sentOrder) bool {
 		return o.venueID != "" && o.at.After(since) && (symbol == "" || n.symbol == symbol)
 	}) {
@@ -150,6 +150,7 @@ func clone(q url.Values) url.Values {
 func (v *Venue) Lookup(ctx context.Context, symbol, clientID string) (andon.Order, error) {
 	name := orderName{symbol, clientID}
 	known, _ := v.sent.Get(name)
+	asOf := time.Now() // what a search does not find was not there then, however long it takes
 	if known.venueID != "" {
 		o, err := v.byID(ctx, known.venueID)
 		if err == nil && (o.ClientID != clientID || o.Symbol != symbol) {
@@ -161,7 +162,7 @@ func (v *Venue) Lookup(ctx context.Context, symbol, clientID string) (andon.Orde
 	} else if o, ok, err := v.search(ctx, symbol, clientID); err != nil || ok {
 		return o, err
 	}
-	if wait := v.config.Settle - time.Since(known.at); !known.at.IsZero() && wait > 0 {
+	if wait := v.config.Settle - asOf.Sub(known.at); !known.at.IsZero() && wait > 0 {
 		return andon.Order{}, fmt.Errorf("look up %s: coinbase does not list it and it was sent a moment ago: %w; ask again in %v",
 			clientID, andon.ErrOutcomeUnknown, wait.Round(time.Second))
 	}

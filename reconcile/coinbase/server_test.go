@@ -60,6 +60,7 @@ type fault struct {
 	half       bool // half of the answer is sent
 	body       string
 	retryAfter string
+	slow       time.Duration // how long the answer takes
 }
 
 // order is an order on the server.
@@ -142,6 +143,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Retry-After", f.retryAfter)
 	}
 	w.Header().Set("Content-Type", "application/json")
+	time.Sleep(f.slow)
 	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
 	w.WriteHeader(status)
 	if f.half {
