@@ -100,5 +100,5 @@ func TestKeys_ANameIsKeptOnce(t *testing.T) {
 	b.Add(fresh("1"))
 	v.Add(fresh("2"))
 	d := reconcile.ComparePositions(b, v, reconcile.Rules{}).Discrepancies[0]
-	require.Equal(t, unsafe.StringData(d.Book.Positions[0].Symbol), unsafe.StringData(d.Venue.Positions[0].Symbol))
+	require.Same(t, unsafe.StringData(d.Book.Positions[0].Symbol), unsafe.StringData(d.Venue.Positions[0].Symbol))
 }
