@@ -240,6 +240,11 @@ func (c *Closer) Apply(ctx context.Context, plan ClosePlan, by Confirmation, now
 		}
 		report.Venues = append(report.Venues, r)
 	}
+	for _, name := range plan.unplanned(c.cfg.Venues) {
+		r := CloseVenueReport{Venue: name, Left: []string{"the plan does not have this venue: plan again"}, moved: true}
+		errs = append(errs, r.failure())
+		report.Venues = append(report.Venues, r)
+	}
 	if err := c.cfg.Switch.recordNow(context.WithoutCancel(ctx), by.By, "close-all by plan "+plan.ID+" ended: "+report.summary(), by.Note); err != nil {
 		errs = append(errs, fmt.Errorf("the account is as reported, but this is not recorded: %w", err))
 	}

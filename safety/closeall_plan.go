@@ -216,6 +216,16 @@ func (p ClosePlan) Verify() error {
 	return nil
 }
 
+// unplanned returns the venues of a closer that the plan does not have, by name.
+func (p ClosePlan) unplanned(venues map[string]CloseVenue) (names []string) {
+	for _, name := range slices.Sorted(maps.Keys(venues)) {
+		if !slices.ContainsFunc(p.Venues, func(v ClosePlanVenue) bool { return v.Venue == name }) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // Token is what a person types to confirm the plan: short, and of this plan alone.
 func (p ClosePlan) Token() string {
 	id := strings.TrimPrefix(p.ID, "close-all-")

@@ -321,7 +321,7 @@ func (r *closing) placeOf(o *closingOrder) place {
 // sure: our exits explain it, or readings agree.
 func (r *closing) finished(l *closingLeg) bool {
 	explained := l.planned && l.Keep.IsZero() && l.Close.Sign() > 0 && !l.closed.Less(l.Close)
-	return l.absent >= r.c.cfg.Confirm || l.absent > 0 && explained || l.dust != ""
+	return l.absent >= r.c.cfg.Confirm || l.absent > 0 && explained || l.dust != "" && l.Keep.IsZero()
 }
 
 // cancelFirst cancels what could add exposure and what stands in the way of exits. It is
@@ -641,6 +641,8 @@ func (r *closing) outcome(l *closingLeg) (CloseOutcome, string) {
 		return CloseForeign, fmt.Sprintf("%v is there and is not in the plan: plan again", l.quantity)
 	case r.finished(l) && l.dust == "":
 		return CloseDone, ""
+	case l.dust != "" && l.Keep.Sign() > 0:
+		return CloseKept, fmt.Sprintf("%v stays: the bot did not open it; the rest is dust: %s", l.Keep, l.dust)
 	case l.dust != "":
 		return CloseDust, l.dust
 	case l.absent > 0:

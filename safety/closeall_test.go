@@ -150,6 +150,47 @@ func TestCloseAllNeverClosesSilentlyWhatTheBotDidNotOpen(t *testing.T) {
 	})
 }
 
+// The bot's part of a leg is dust: what stays is another's, and keeps its stop.
+func TestCloseAllLeavesTheStopOfWhatStaysBesideDust(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := andontest.New(andontest.Config{Name: "sim"})
+		v.SetPosition(andon.Position{Symbol: "BTC", Quantity: dec("5.01"), Entry: dec("100")})
+		v.SetOrder(reduceOnly(stopOrder("stop", andon.Sell, "5.01")))
+		d := newDesk(t, safety.Config{}, v)
+		d.cfg.Book = bookOf{position("0.01")}
+		d.cfg.Venues["sim"] = safety.CloseVenue{Venue: v, Instruments: map[string]safety.Instrument{"BTC": {Lot: dec("0.1")}}}
+		_, p := d.plan()
+		require.Regexp(t, "stop-market +stays +stop", p.String())
+		report, err := d.closeAll()
+		require.NoError(t, err, report)
+		require.False(t, report.Flat())
+		require.Empty(t, submitted(v), "neither closed nor bared")
+		require.Len(t, v.Truth().Orders, 1)
+		leg := report.Venues[0].Legs[0]
+		require.Equal(t, safety.CloseKept, leg.Outcome)
+		require.Contains(t, leg.Why, "5 stays: the bot did not open it; the rest is dust: 0.01 is less than the lot of 0.1")
+	})
+}
+
+// A plan that was made before a venue was added says nothing of it: all is not flat.
+func TestLaw5_AVenueThatThePlanDoesNotHaveIsNotFlat(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		known, added := andontest.New(andontest.Config{Name: "known"}), perp("added")
+		d := newDesk(t, safety.Config{}, known)
+		_, p := d.plan()
+		d.cfg.Venues["added"] = safety.CloseVenue{Venue: added}
+		c, err := safety.NewCloser(d.cfg)
+		require.NoError(t, err)
+		report, err := c.Apply(t.Context(), p, confirmed(p), time.Now())
+		require.ErrorIs(t, err, safety.ErrLeftOpen)
+		require.ErrorIs(t, err, safety.ErrPlanMoved)
+		require.ErrorContains(t, err, "added: ")
+		require.False(t, report.Flat())
+		require.True(t, report.Venues[0].Flat.Flat, "what the plan has was done: %s", report)
+		require.Empty(t, added.Calls(), "what no plan shows is not touched")
+	})
+}
+
 // spotDesk is a spot account with 1 BTC and its stop, which reserves all of it.
 func spotDesk(t testing.TB, quantity, stop string) (*desk, *andontest.Venue) {
 	in := andon.Instrument{Base: "BTC", Quote: "USDT", Lot: dec("0.001"), MinNotional: dec("5")}

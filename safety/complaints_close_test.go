@@ -103,6 +103,8 @@ func TestComplaintTrading3_ARestartInventsNoFillAndAFilledOrderIsNotRejected(t *
 		left, err := d.sw.Resolve(t.Context(), "sim", v)
 		require.NoError(t, err)
 		require.Empty(t, left, "the venue says that it is filled")
+		_, err = enter(d.sw, order("in-2", andon.Buy, "1"))
+		require.Equal(t, safety.ReasonClientID, denial(t, err).Reason, "only what was rejected may be sent again under its id")
 
 		_, err = d.sw.Halt(t.Context(), "drawdown", "the day is over")
 		require.NoError(t, err)

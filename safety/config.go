@@ -132,6 +132,18 @@ type Config struct {
 	//	andon.safety.orders.denied     orders that did not pass, by reason
 	//	andon.safety.exits.past_limit  exits that passed beyond a limit, by reason
 	//	andon.safety.halt.duration     seconds that the oldest halt is in force
+	//
+	// Trips, a Watchdog and a DeadManSwitch on this switch add:
+	//
+	//	andon.safety.trip.level        what a trip has counted, by trip; see TripStatus
+	//	andon.safety.trip.limit        and at which level it fires
+	//	andon.safety.trip.present      conditions that last and narrow trading, by trip
+	//	andon.safety.trip.fired        holds that it has placed, across restarts
+	//	andon.safety.watchdog.silence  seconds since a component's last beat, by component
+	//	andon.safety.watchdog.period   and how many there may be
+	//	andon.safety.deadman.armed     1 while the venue said so when it was last asked, by venue
+	//	andon.safety.deadman.age       seconds since it was last asked and said so
+	//	andon.safety.deadman.timeout   and after how many it fires
 	MeterProvider metric.MeterProvider
 
 	// Log receives what the switch does. Defaults to slog.Default.

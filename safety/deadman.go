@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/andon-go/andon"
@@ -103,6 +104,7 @@ type DeadManSwitch struct {
 	cfg    DeadManConfig
 	by     string
 	asleep func() time.Duration // how long the machine has slept; tests let it sleep
+	shown  atomic.Pointer[armament]
 
 	// The rest belongs to Run.
 	running sync.Mutex
@@ -113,6 +115,7 @@ type DeadManSwitch struct {
 	fires    time.Duration // when the venue may fire at the earliest; zero while it was never armed
 	firesAt  time.Time     // the same on the wall clock, for people
 	failing  bool          // a hold has named this failure
+	pending  chan struct{} // closed when the last call that was given up has ended; nil while there is none
 	verified bool          // every position was seen to be protected since it may last have fired
 }
 
@@ -129,6 +132,7 @@ func NewDeadManSwitch(sw *Switch, venue DeadMan, cfg DeadManConfig) (*DeadManSwi
 	if err := sw.Condition(d.by, Reducing, "the venue's dead man's switch is not armed"); err != nil {
 		return nil, fmt.Errorf("dead man's switch: %w", err)
 	}
+	sw.observe(d.instrument)
 	return d, nil
 }
 
@@ -140,6 +144,10 @@ func (d *DeadManSwitch) Run(ctx context.Context) error {
 	}
 	defer d.running.Unlock()
 	d.start, d.slept = time.Now(), d.asleep()
+	d.armed, d.fires = false, 0
+	d.verified = d.venue.SparesProtection() // nobody has kept it from firing since the last Run
+	d.shown.Store(&armament{})
+	defer d.shown.Store(nil)
 	for {
 		d.refresh(ctx)
 		wait := d.cfg.Timeout / 4
@@ -177,6 +185,7 @@ func (d *DeadManSwitch) refresh(ctx context.Context) {
 		d.fires, d.failing = asked+d.cfg.Timeout, false
 		d.firesAt = time.Now().Add(d.fires - d.now())
 	}
+	d.tell(asked)
 	if d.armed && !d.verified {
 		err = d.verify(ctx)
 	}
@@ -201,27 +210,47 @@ func (d *DeadManSwitch) judge(now time.Duration) {
 
 // verify looks whether every position is protected.
 func (d *DeadManSwitch) verify(ctx context.Context) error {
-	var report ProtectionReport
-	err := d.call(ctx, "read the positions", func(ctx context.Context) (err error) {
-		report, err = ReadProtection(ctx, d.cfg.Account, d.cfg.Requirements, time.Now())
+	err := d.call(ctx, "read the positions", func(ctx context.Context) error {
+		report, err := ReadProtection(ctx, d.cfg.Account, d.cfg.Requirements, time.Now())
+		if err == nil && !report.Protected() {
+			err = errors.New(report.String())
+		}
 		return err
 	})
-	switch {
-	case err != nil:
+	if err != nil {
 		return err
-	case !report.Protected():
-		return errors.New(report.String())
 	}
 	d.verified = true
 	return nil
 }
 
-// call bounds a call to the venue, so that one that hangs is tried again in time, and
-// makes a panic of it an error.
+// call bounds a call to the venue, so that one that hangs is noticed in time, also where
+// the venue's code does not heed its context, and makes a panic of it an error. What was
+// given up is not followed by another call before it has ended: the two could overtake
+// each other on the way, and an Arm that comes after a Disarm fires.
 func (d *DeadManSwitch) call(ctx context.Context, what string, f func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, d.cfg.Timeout/8)
 	defer cancel()
-	if err := calm("the venue", func() error { return f(ctx) }); err != nil {
+	if d.pending != nil {
+		select {
+		case <-d.pending:
+			d.pending = nil
+		case <-ctx.Done():
+			return fmt.Errorf("%s: an earlier call did not end with its context and is still at work: %w", what, ctx.Err())
+		}
+	}
+	answer, ended := make(chan error, 1), make(chan struct{})
+	go func() {
+		defer close(ended)
+		answer <- calm("the venue", func() error { return f(ctx) })
+	}()
+	var err error
+	select {
+	case err = <-answer:
+	case <-ctx.Done():
+		d.pending, err = ended, ctx.Err()
+	}
+	if err != nil {
 		return fmt.Errorf("%s: %w", what, err)
 	}
 	return nil

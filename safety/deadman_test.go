@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -293,6 +294,104 @@ func TestDeadManEnds(t *testing.T) {
 		time.Sleep(time.Hour)
 		_, fired := y.counts()
 		require.Equal(t, 1, fired)
+	})
+}
+
+// What nobody kept from firing between two runs may have fired: the second one looks.
+func TestDeadManLooksAgainAtItsNextRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sw := resumed(t)
+		x := &exchange{}
+		x.protect()
+		dm, err := NewDeadManSwitch(sw, x, kraken(x))
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- dm.Run(ctx) }()
+		synctest.Wait()
+		require.Equal(t, Active, sw.State(), "%v", sw.Status().Holds)
+		x.set(func() { x.fail = errors.New("503") })
+		cancel()
+		require.Error(t, <-done, "the venue could not be disarmed")
+		x.set(func() { x.fail = nil })
+		time.Sleep(5 * time.Minute)
+		_, fired := x.counts()
+		require.Equal(t, 1, fired)
+		aside(t, dm.Run)
+		require.Equal(t, Reducing, sw.State())
+		require.Contains(t, by(sw, "andon/deadman/kraken", true)[0].Reason, "NOT PROTECTED: 1 of 1 open legs")
+	})
+}
+
+// The venue's time runs from when it was asked at the earliest: an answer that takes long
+// must not make the moment at which it fires look later than it is.
+func TestDeadManCountsFromTheQuestion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sw := resumed(t)
+		x := &exchange{slow: 5 * time.Second}
+		x.protect()
+		dm, err := NewDeadManSwitch(sw, x, kraken(x))
+		require.NoError(t, err)
+		fires := time.Now().Add(time.Minute)
+		aside(t, dm.Run)
+		time.Sleep(12 * time.Second)
+		synctest.Wait()
+		require.Equal(t, Active, sw.State(), "%v", sw.Status().Holds)
+		x.set(func() { x.slow, x.fail = 0, errors.New("503") })
+		time.Sleep(15 * time.Second)
+		synctest.Wait()
+		require.Contains(t, by(sw, "andon/deadman/kraken", false)[0].Reason, "it fires from "+stamp(fires)+" on")
+		x.set(func() { x.fail = nil })
+	})
+}
+
+// deafVenue is an exchange whose client does not heed its context while it is deaf.
+type deafVenue struct {
+	*exchange
+	deaf  atomic.Bool
+	calls atomic.Int64
+	hear  chan struct{}
+}
+
+func (v *deafVenue) Arm(ctx context.Context, after time.Duration) error {
+	if v.deaf.Load() {
+		v.calls.Add(1)
+		<-v.hear
+	}
+	return v.exchange.Arm(ctx, after)
+}
+
+// A client that neither answers nor ends with its context must not keep the switch from
+// saying that the venue is about to fire.
+func TestLaw11_AVenueThatNeverAnswersIsNoticed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sw := resumed(t)
+		x := &deafVenue{exchange: &exchange{}, hear: make(chan struct{})}
+		x.protect()
+		dm, err := NewDeadManSwitch(sw, x, kraken(x.exchange))
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() { done <- dm.Run(ctx) }()
+		synctest.Wait()
+		require.Equal(t, Active, sw.State(), "%v", sw.Status().Holds)
+		x.deaf.Store(true)
+		time.Sleep(23 * time.Second)
+		synctest.Wait()
+		require.Equal(t, Reducing, sw.State())
+		require.Contains(t, by(sw, "andon/deadman/kraken", false)[0].Reason, "kraken cannot be armed: it fires from")
+		time.Sleep(time.Minute)
+		synctest.Wait()
+		require.Contains(t, by(sw, "andon/deadman/kraken", false)[1].Reason, "may have cancelled every order by itself")
+		require.EqualValues(t, 1, x.calls.Load(), "no second call passes one that is still at work")
+		cancel()
+		require.ErrorContains(t, <-done, "disarm it: an earlier call did not end with its context", "it may arm the venue yet")
+		x.deaf.Store(false)
+		close(x.hear)
+		x.protect()
+		aside(t, dm.Run)
+		require.NoError(t, sw.Resume(t.Context(), "alice", "the client is mended", sw.Status().Holds))
+		require.Equal(t, Active, sw.State(), "%v", sw.Status().Holds)
 	})
 }
 

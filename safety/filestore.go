@@ -227,6 +227,8 @@ func (s State) validate() error {
 			errs = append(errs, fmt.Errorf("holds[%d]: id %d is not unique within 1 to %d", i, h.ID, s.LastHold))
 		case h.Throttle != nil && h.Throttle.validate(nil) != nil:
 			errs = append(errs, fmt.Errorf("holds[%d]: throttle: %w", i, h.Throttle.validate(nil)))
+		case h.Throttle != nil && h.Throttle.Limits != h.Throttle.Limits.withDefaults():
+			errs = append(errs, fmt.Errorf("holds[%d]: throttle: %v: a limit without its window limits nothing", i, h.Throttle.Limits))
 		case h.State != Halted && h.State != Reducing && (h.State != Active || h.Throttle == nil):
 			errs = append(errs, fmt.Errorf("holds[%d]: state %v holds nothing", i, h.State))
 		case h.By == "" || h.Reason == "":

@@ -139,6 +139,9 @@ func TestLaw1_StateInDoubtHalts(t *testing.T) {
 		{"a hold id from the future", "is not unique within", func(string) string {
 			return summed(`{"version":1,"name":"test","seq":1,"last_hold":1,"holds":[{"id":2,"state":"halted","by":"x","reason":"y","at":"2026-11-24T05:00:00Z"}],` + resumed + "}\n")
 		}},
+		{"a throttle that limits nothing", "a limit without its window limits nothing", func(string) string {
+			return summed(`{"version":2,"name":"test","seq":1,"last_hold":1,"holds":[{"id":1,"state":"active","by":"x","reason":"y","at":"2026-11-24T05:00:00Z","throttle":{"limits":{"max_orders":5}}}],` + resumed + "}\n")
+		}},
 		{"two states", "after top-level value", func(string) string {
 			one := `{"version":1,"name":"test","seq":1,"last_hold":1,"holds":[],` + resumed + "}\n"
 			return summed(one + one)

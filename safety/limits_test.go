@@ -239,6 +239,53 @@ func TestLaw1_AMissingDatumDeniesAndIsNamed(t *testing.T) {
 	}
 }
 
+// Of an equity that is gone, or that reads as less than nothing, no fraction allows
+// anything, however large it is the other way.
+func TestLaw1_NoEquityAllowsNothing(t *testing.T) {
+	for _, l := range []safety.Limits{{MaxPositionSize: dec("0.9")}, {MaxLeverage: dec("5")}} {
+		for _, equity := range []string{"0", "-1000000"} {
+			t.Run(l.String()+" of "+equity, func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					sw := limited(t, l)
+					observe(t, sw, nil)
+					require.NoError(t, sw.Equity("sim", dec(equity), time.Now()))
+					_, err := enter(sw, order("a", andon.Buy, "0.0001"))
+					require.True(t, denial(t, err).Reason.Limit())
+					require.ErrorContains(t, err, "an equity of "+equity)
+					require.NoError(t, sw.Equity("sim", dec("1000"), time.Now()))
+					_, err = enter(sw, order("b", andon.Buy, "1"))
+					require.NoError(t, err)
+				})
+			})
+		}
+	}
+}
+
+// After a restart the ids of what is live are taken again as soon as a view shows them,
+// those of conditional orders too.
+func TestLaw6_AClientIDThatTheVenueShowsIsTakenAfterARestart(t *testing.T) {
+	store := &memoryStore{}
+	cfg := inMemory()
+	cfg.Store = store
+	sw := active(t, cfg)
+	_, err := enter(sw, order("bid", andon.Buy, "1"))
+	require.NoError(t, err)
+	require.NoError(t, sw.Close())
+
+	sw = open(t, cfg)
+	run(t, sw)
+	observe(t, sw, []andon.Position{position("2")}, limitOrder("bid", andon.Buy, "1", "80"), reduceOnly(stopOrder("stop", andon.Sell, "2")))
+	for _, id := range []string{"bid", "stop"} {
+		_, err = enter(sw, order(id, andon.Buy, "1"))
+		require.Equal(t, safety.ReasonClientID, denial(t, err).Reason)
+	}
+	observe(t, sw, []andon.Position{position("2")}) // gone from the lists, and taken still
+	_, err = enter(sw, order("bid", andon.Buy, "1"))
+	require.Equal(t, safety.ReasonClientID, denial(t, err).Reason)
+	_, err = enter(sw, order("another", andon.Buy, "1"))
+	require.NoError(t, err)
+}
+
 // Old marks of other legs are found whichever was fed last.
 func TestLaw1_LeverageNeedsEveryMark(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -3,6 +3,7 @@ package safety
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"sync/atomic"
 	"time"
 
@@ -29,10 +30,36 @@ type instruments struct {
 	name     attribute.KeyValue
 }
 
-// instrument registers the instruments until the returned function is called.
-func (s *Switch) instrument(p metric.MeterProvider) (unregister func() error, err error) {
-	m := p.Meter("github.com/andon-go/andon/safety")
-	in := instruments{name: attribute.String("bot", s.cfg.Name)}
+// observe registers what the provider is to observe of the switch and of what stands
+// beside it, until Close. The stop does not depend on who looks at it.
+func (s *Switch) observe(register func(m metric.Meter) (metric.Registration, error)) {
+	reg, err := register(s.cfg.MeterProvider.Meter("github.com/andon-go/andon/safety"))
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if err == nil && s.closed {
+		err = errors.Join(ErrClosed, reg.Unregister())
+	}
+	if err != nil {
+		s.note(slog.LevelWarn, "safety: no metrics", "err", err)
+		return
+	}
+	s.observed = append(s.observed, reg)
+}
+
+// unobserved returns what is registered, once.
+func (s *Switch) unobserved() (all []metric.Registration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all, s.observed = s.observed, nil
+	return all
+}
+
+// botName is the attribute that every instrument carries.
+func (s *Switch) botName() attribute.KeyValue { return attribute.String("bot", s.cfg.Name) }
+
+// instrument registers the instruments of the switch.
+func (s *Switch) instrument(m metric.Meter) (metric.Registration, error) {
+	in := instruments{name: s.botName()}
 	in.bot = metric.WithAttributeSet(attribute.NewSet(in.name))
 	for r := range in.byReason {
 		in.byReason[r] = metric.WithAttributeSet(attribute.NewSet(in.name, attribute.String("reason", Reason(r).String())))
@@ -53,14 +80,10 @@ func (s *Switch) instrument(p metric.MeterProvider) (unregister func() error, er
 	if err := errors.Join(errs[:]...); err != nil {
 		return nil, err
 	}
-	reg, err := m.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+	return m.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		s.observeInto(o, &in)
 		return nil
 	}, in.state, in.holds, in.inFlight, in.halted, in.denied, in.past)
-	if err != nil {
-		return nil, err
-	}
-	return reg.Unregister, nil
 }
 
 func (s *Switch) observeInto(o metric.Observer, in *instruments) {

@@ -137,6 +137,9 @@ func (p *ProtectionPlan) add(l LegProtection, policy ProtectionPolicy) {
 		case ProblemPositionInvalid, ProblemPositionConflict, ProblemMarkUnknown:
 			left(l.Uncovered, "%v: read the venue again, or place a stop by hand", f)
 			return
+		case ProblemOvershoots:
+			left(l.Position.Quantity.Abs(), "%v: cancel what is too much, or replace it by a smaller one, by hand", f)
+			return
 		}
 	}
 	in, ok := policy.Instruments[l.Position.Symbol]

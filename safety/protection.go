@@ -86,7 +86,8 @@ func ReadProtection(ctx context.Context, a andon.Account, req Requirements, now 
 // A stop counts when the venue says that it is live, it is on the leg itself and on
 // the side that closes it, it is reduce-only, its trigger lies on the losing side of
 // the mark and not too far from it, and it lives long enough. What is not known does
-// not count. Legs are never netted. A row that the venue gives twice with the same
+// not count. Stops for more than the position are protection as long as all of them are
+// reduce-only; see ProblemOvercovered. Legs are never netted. A row that the venue gives twice with the same
 // content is one row.
 func CheckProtection(positions []andon.Position, orders []andon.Order, req Requirements, now time.Time) ProtectionReport {
 	req = req.withDefaults()

@@ -151,10 +151,11 @@ func (s *StopCheck) judgeLife(req Requirements, now time.Time) {
 
 // sum adds up what covers the leg.
 func (l *LegProtection) sum() {
-	size, total := l.Position.Quantity.Abs(), andon.Decimal{}
+	size, total, guarded := l.Position.Quantity.Abs(), andon.Decimal{}, true
 	for _, s := range l.Stops {
 		if s.Covers {
 			total = total.Add(s.Order.Remaining())
+			guarded = guarded && s.Order.ReduceOnly
 		}
 	}
 	l.Covered = total.Min(size)
@@ -164,8 +165,10 @@ func (l *LegProtection) sum() {
 		l.find(ProblemNaked, "nothing covers %v", l.Position.Quantity)
 	case l.Uncovered.Sign() > 0:
 		l.find(ProblemPartlyCovered, "%v of %v is covered, %v is not", l.Covered, size, l.Uncovered)
-	case size.Less(total):
+	case size.Less(total) && guarded:
 		l.find(ProblemOvercovered, "stops for %v, the position is %v", total, size)
+	case size.Less(total):
+		l.find(ProblemOvershoots, "stops for %v that are not all reduce-only, the position is %v", total, size)
 	}
 }
 

@@ -5,7 +5,11 @@ package safety
 type Problem string
 
 // What can be wrong with a leg. Each leaves it unprotected, but for
-// ProblemOvercovered, which is only worth a look.
+// ProblemOvercovered: stops for more than the position, all of them reduce-only, are
+// worth a look and no danger. The venue cuts what triggers to what is there, so that they
+// can only make the position smaller, and taking one away to put it right would leave the
+// leg naked meanwhile. Where one of them is not reduce-only, nothing keeps the excess from
+// opening the other side, and that is ProblemOvershoots.
 const (
 	ProblemPositionInvalid  Problem = "position-invalid"  // a field of it cannot be right, so that nothing can be said
 	ProblemPositionConflict Problem = "position-conflict" // the venue gave the leg twice, with different content
@@ -13,6 +17,7 @@ const (
 	ProblemNaked            Problem = "naked"             // nothing covers any of it
 	ProblemPartlyCovered    Problem = "partly-covered"    // something covers a part of it
 	ProblemOvercovered      Problem = "overcovered"       // stops for more than the position: left from before it shrank?
+	ProblemOvershoots       Problem = "overshoots"        // and one that is not reduce-only: it could open the other side
 )
 
 // Why a conditional order does not count as cover.

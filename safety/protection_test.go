@@ -161,6 +161,38 @@ func TestPartialCoverNamesWhatIsUncovered(t *testing.T) {
 	require.Equal(t, "1", r.Legs[0].Covered.String())
 }
 
+// A stop whose size is too large: the venue cuts a reduce-only one to what is there, so
+// that it can only reduce, and nothing is done about it. One that is not could open the
+// other side with the rest.
+func TestLaw4_AStopThatIsTooLargeIsProtectionIfItCanOnlyReduce(t *testing.T) {
+	large := guard("large", "BTC", andon.Net, andon.Sell, "5")
+	req := safety.Requirements{AllowWithoutReduceOnly: true}
+	r := check(req, []andon.Position{held("BTC", andon.Net, "2")}, large)
+	require.Equal(t, []safety.Finding{{Problem: safety.ProblemOvercovered, Detail: "stops for 5, the position is 2"}}, r.Legs[0].Problems)
+	require.True(t, r.Protected())
+	p, err := safety.PlanProtection(r, stopPolicy)
+	require.NoError(t, err)
+	require.Empty(t, p.Steps)
+	require.Empty(t, p.Left)
+
+	large.ReduceOnly = false
+	r = check(req, []andon.Position{held("BTC", andon.Net, "2")}, large)
+	require.Equal(t, []safety.Problem{safety.ProblemOvershoots}, legProblems(r.Legs[0]))
+	require.False(t, r.Protected())
+	p, err = safety.PlanProtection(r, stopPolicy)
+	require.NoError(t, err)
+	require.Empty(t, p.Steps, "one more would make it worse")
+	require.Len(t, p.Left, 1)
+	require.Contains(t, p.Left[0].Why, "overshoots: stops for 5 that are not all reduce-only, the position is 2: cancel what is too much")
+
+	large.Quantity = num("2") // exactly the position
+	require.True(t, check(req, []andon.Position{held("BTC", andon.Net, "2")}, large).Protected())
+	// Beside a reduce-only one over all of it, even a small one is too much.
+	large.Quantity = num("0.1")
+	r = check(req, []andon.Position{held("BTC", andon.Net, "2")}, large, guard("whole", "BTC", andon.Net, andon.Sell, "2"))
+	require.Equal(t, []safety.Problem{safety.ProblemOvershoots}, legProblems(r.Legs[0]))
+}
+
 func TestARowThatContradictsAnotherCoversNothing(t *testing.T) {
 	p, o := held("BTC", andon.Net, "2"), guard("s", "BTC", andon.Net, andon.Sell, "1")
 	t.Run("a page read twice is one order", func(t *testing.T) {

@@ -21,6 +21,11 @@ func FuzzDecodeState(f *testing.F) {
 		Holds: []Hold{{ID: 3, State: Reducing, By: "drawdown", Reason: "5 %\nsha256 ", At: at, Write: true}}})
 	require.NoError(f, err)
 	f.Add(whole, false)
+	throttled, err := encodeState(State{Name: "bot", Seq: 8, LastHold: 4, SavedAt: at, Holds: []Hold{
+		{ID: 4, State: Active, By: "bob", Reason: "slow", At: at, Throttle: new(ReduceLoad())},
+	}})
+	require.NoError(f, err)
+	f.Add(throttled, false)
 	m := newTripMachine(TripConfig{NoSymbols: true}.withDefaults(), nil, tripNow{at, at})
 	m.equity(tripNow{at, at}, andon.MustDecimal("100"))
 	require.NoError(f, m.trade(tripNow{at, at}, Trade{ID: "a", Profit: andon.MustDecimal("-6"), At: at}))
@@ -50,6 +55,12 @@ func FuzzDecodeState(f *testing.F) {
 			return
 		}
 		require.NoError(t, st.validate())
+		for _, h := range st.Holds { // a throttle narrows something, and its windows are told
+			if h.Throttle != nil {
+				require.NoError(t, h.Throttle.validate(nil))
+				require.Equal(t, h.Throttle.Limits.withDefaults(), h.Throttle.Limits)
+			}
+		}
 		again, err := encodeState(st)
 		require.NoError(t, err, "a state that was read can be saved")
 		if st.Trips != nil { // and trips can go on from it

@@ -10,6 +10,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"go.opentelemetry.io/otel/metric"
 )
 
 // Switch is a bot's emergency stop: the trading state, the gate that every order
@@ -27,7 +29,7 @@ type Switch struct {
 	draining atomic.Int32 // how many wait for orders to settle
 	tally    tally
 
-	uninstrument func() error // nil where there are no metrics
+	observed []metric.Registration // until Close; below mu
 
 	ctx  context.Context // ends with Close
 	stop context.CancelFunc
@@ -79,7 +81,7 @@ func Open(ctx context.Context, cfg Config) (*Switch, error) {
 		saved:  make(chan struct{}),
 	}
 	s.ctx, s.stop = context.WithCancel(context.Background())
-	var opening, err error
+	var opening error
 	if cfg.Store == nil {
 		f, err := OpenFileStore(cfg.Dir)
 		switch {
@@ -104,9 +106,7 @@ func Open(ctx context.Context, cfg Config) (*Switch, error) {
 	}
 	s.mu.Unlock()
 	s.lookAll()
-	if s.uninstrument, err = s.instrument(cfg.MeterProvider); err != nil { // the stop does not depend on who looks at it
-		s.cfg.Log.Warn("safety: no metrics", "err", err)
-	}
+	s.observe(s.instrument)
 	for _, f := range s.flags {
 		s.cfg.Log.Info("safety: listening to flag", "path", f.Path, "resolved", f.Resolved, "device", f.Device,
 			"mount_namespace", f.MountNamespace, "state", f.State, "write", f.Write, "present", f.Present)
@@ -203,10 +203,13 @@ func (l *lateStore) Save(ctx context.Context, st State) error {
 func (s *Switch) Close() error {
 	s.mu.Lock()
 	s.place(Hold{State: Halted, By: byClose, Reason: "the switch is closed", Passing: true, Write: true})
-	if s.trips != nil {
+	if s.trips != nil && !s.closed {
 		s.save() // what was fed to them since the last save
 	}
 	want := s.dirty
+	if s.closed {
+		want = 0 // the first call has said what did not become durable
+	}
 	s.mu.Unlock()
 	ctx, cancel := context.WithTimeout(context.Background(), s.cfg.DurableWithin)
 	defer cancel()
@@ -231,8 +234,8 @@ func (s *Switch) Close() error {
 	if s.ownsStore != nil {
 		err = errors.Join(err, s.ownsStore.Close())
 	}
-	if s.uninstrument != nil {
-		err = errors.Join(err, s.uninstrument())
+	for _, reg := range s.unobserved() {
+		err = errors.Join(err, reg.Unregister())
 	}
 	if l, ok := s.cfg.Store.(*lateStore); ok && l.f != nil {
 		err = errors.Join(err, l.f.Close())

@@ -94,6 +94,21 @@ func TestTheStrictestThrottleWins(t *testing.T) {
 	require.False(t, sw.Feature(safety.FeatureMCP))
 	require.NoError(t, sw.Throttle("bob", "slow", one), "again")
 	require.Len(t, lasting(sw), 2, "the same hold takes the place of itself")
+
+	looser := safety.Throttle{Limits: safety.Limits{MaxOrders: 500}, Off: []string{safety.FeatureDetailedMetrics}}
+	require.NoError(t, sw.Throttle("bob", "slow", looser), "the same words, another hold")
+	holds := lasting(sw)
+	require.Len(t, holds, 3)
+	require.Equal(t, 10, sw.Limits("BTC").MaxOrders, "the newest is not the strictest")
+	require.False(t, sw.Feature(safety.FeatureMCP), "nor does it switch on what another has switched off")
+	lift := func(i int) { require.NoError(t, sw.Lift(t.Context(), "alice", "fast again", holds[i])) }
+	lift(0) // two: what it alone narrowed is free, what another narrows too is not
+	require.Equal(t, safety.Limits{MinTimeBetweenTrades: time.Minute, MaxPositionSize: dec("0.2"), MaxOrders: 10, OrdersWithin: time.Second}, sw.Limits("BTC"))
+	require.True(t, sw.Feature(safety.FeatureMCP))
+	require.False(t, sw.Feature(safety.FeatureDetailedMetrics))
+	lift(1)
+	require.Equal(t, safety.Limits{MaxOrders: 500, OrdersWithin: time.Second}, sw.Limits("BTC"))
+	require.NoError(t, sw.Throttle("bob", "slow", one))
 	_, err := sw.Halt(t.Context(), "dave", "drill")
 	require.NoError(t, err)
 	require.Equal(t, safety.Halted, sw.State())

@@ -64,6 +64,7 @@ func (m *tripMachine) margin(now tripNow, venue string, used, whole andon.Decima
 	if m.cfg.on(TripMarginUse) {
 		m.hearOf(feedMargin, venue, now, now)
 	}
+	m.margins[venue] = levelOf(used, whole)
 	by := byTrip + TripMarginUse.String() + "/" + venue
 	if used.IsZero() || !reaches(used, whole, m.cfg.MarginUse) || !m.cfg.on(TripMarginUse) {
 		delete(m.present, by)

@@ -28,6 +28,8 @@ type tripMachine struct {
 	present map[string]condition // conditions in force, by the source of their hold
 	filled  map[string]time.Time // wall time of the last fill fed, by venue
 
+	margins map[string]andon.Decimal // which part of a venue's margin is used, as last fed
+
 	firings []firing // what the last event made fire
 }
 
@@ -64,6 +66,7 @@ func newTripMachine(cfg TripConfig, s *TripState, now tripNow) *tripMachine {
 	m := &tripMachine{
 		cfg: cfg, legs: map[andon.LegKey]*tripLeg{}, feeds: map[string]*tripFeed{},
 		present: map[string]condition{}, filled: map[string]time.Time{},
+		margins: map[string]andon.Decimal{},
 	}
 	if s != nil {
 		m.s = *s

@@ -15,8 +15,8 @@ type TripStatus struct {
 	State TradingState // of its hold
 
 	// Level and Limit are in the same unit: a ratio of one for losses, failed orders
-	// and margin, a number for streaks and counts, zero where a trip has neither.
-	// Margin, data and positions show in Present.
+	// and margin, of the venue that uses most, a number for streaks and counts, zero
+	// where a trip has neither. Data and positions show in Present.
 	Level, Limit andon.Decimal
 
 	Present []string  // what lasts right now, and narrows trading as long as it does
@@ -52,14 +52,10 @@ func (m *tripMachine) status(now tripNow) []TripStatus {
 func (m *tripMachine) level(trip Trip, now tripNow) (level, limit andon.Decimal) {
 	c := m.cfg
 	of := func(part, whole andon.Decimal) andon.Decimal {
-		if part.Sign() <= 0 || whole.Sign() <= 0 {
-			return andon.Decimal{}
+		if whole.Sign() <= 0 {
+			return andon.Decimal{} // not known yet, or nothing counted
 		}
-		q, err := part.Quo(whole, scaledPlaces, andon.Up)
-		if err != nil {
-			return andon.NewDecimal(1, 0)
-		}
-		return q
+		return levelOf(part, whole)
 	}
 	n := func(v int) andon.Decimal { return andon.NewDecimal(int64(v), 0) }
 	switch trip {
@@ -89,7 +85,22 @@ func (m *tripMachine) level(trip Trip, now tripNow) (level, limit andon.Decimal)
 		slow, _ := total(m.s.Slow)
 		return n(slow), n(c.SlowOrders)
 	case TripMarginUse:
-		return andon.Decimal{}, c.MarginUse
+		for _, used := range m.margins {
+			level = level.Max(used)
+		}
+		return level, c.MarginUse
 	}
 	return andon.Decimal{}, andon.Decimal{}
+}
+
+// levelOf is which part of the whole something is, rounded up, and 1 where that cannot be
+// told.
+func levelOf(part, whole andon.Decimal) andon.Decimal {
+	if part.Sign() <= 0 {
+		return andon.Decimal{}
+	}
+	if q, err := part.Quo(whole, scaledPlaces, andon.Up); err == nil && whole.Sign() > 0 {
+		return q
+	}
+	return andon.NewDecimal(1, 0)
 }

@@ -92,6 +92,7 @@ func OpenTrips(sw *Switch, cfg TripConfig) (*Trips, error) {
 	if err != nil {
 		return nil, err
 	}
+	sw.observe(t.instrument)
 	return t, t.feed(func(*tripMachine, tripNow) error { return nil })
 }
 

@@ -5,8 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -115,6 +117,10 @@ func TestLaw3_TripsOutliveARestart(t *testing.T) {
 		require.NoError(t, trips.Equity(dec("1000")))
 		require.NoError(t, trips.Trade(trade("a", "-30")))
 		// Nobody waits: closing the switch saves what was fed.
+		require.NoError(t, sw.Close())
+		require.NoError(t, trips.Trade(trade("late", "0")), "nothing comes of it")
+		time.Sleep(time.Millisecond)
+		require.NoError(t, sw.Close(), "nor of a second Close")
 	})
 	once(func(sw *safety.Switch, trips *safety.Trips) {
 		require.Empty(t, lasting(sw), "there is a record now")
@@ -133,6 +139,55 @@ func TestLaw3_TripsOutliveARestart(t *testing.T) {
 		require.NoError(t, trips.Trade(trade("e", "-0.01")))
 		require.True(t, holdSays(sw, "lost 100 of the 1000"), "and on nothing else")
 	})
+}
+
+// witness sees every state that is saved.
+type witness struct {
+	*memoryStore
+	saw func(safety.State)
+}
+
+func (w witness) Save(ctx context.Context, s safety.State) error {
+	w.saw(s)
+	return w.memoryStore.Save(ctx, s)
+}
+
+// Whatever is fed while the state is saved: a window that says that its loss was named is
+// never on disk without the hold that names it. A process that died right then would come
+// back active, and the loss would count for nothing.
+func TestLaw3_ATripsHoldIsSavedNoLaterThanItsWindow(t *testing.T) {
+	var saves, fired atomic.Int64
+	var bad sync.Map
+	cfg := inMemory()
+	cfg.Store = witness{&memoryStore{}, func(s safety.State) {
+		saves.Add(1)
+		if s.Trips == nil {
+			return
+		}
+		named := 0
+		for _, h := range s.Holds {
+			var n int
+			if _, err := fmt.Sscanf(h.Reason, "1 trades in a row lost, the last one, %d,", &n); err == nil {
+				named = max(named, n)
+			}
+		}
+		times := s.Trips.Fired[safety.TripLosingStreak].Times
+		if named < times {
+			bad.Store(fmt.Sprintf("the window has named %d losses, the holds %d", times, named), true)
+		}
+		fired.Store(int64(times))
+	}}
+	sw := active(t, cfg)
+	trips := openTrips(t, sw, safety.TripConfig{NoSymbols: true, LosingStreak: 1, SaveEvery: time.Microsecond, Off: []safety.Trip{
+		safety.TripMarginUse, safety.TripPositionError, safety.TripDailyLoss, safety.TripDrawdown, safety.TripRapidLoss}})
+	for n := 1; n <= 500; n++ {
+		require.NoError(t, trips.Trade(trade(fmt.Sprint(n), "-1")))
+		runtime.Gosched() // let a save come between
+	}
+	require.NoError(t, trips.Sync(t.Context()))
+	bad.Range(func(what, _ any) bool { t.Error(what); return true })
+	require.EqualValues(t, 500, fired.Load())
+	require.Greater(t, saves.Load(), int64(10))
 }
 
 // A bot that is started once without its trips does not make them forget.

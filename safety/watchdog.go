@@ -108,7 +108,10 @@ type Watchdog struct {
 	asleep func() time.Duration // how long the machine has slept; tests let it sleep
 
 	running sync.Mutex
-	state   watchState
+
+	mu    sync.Mutex // before Switch.mu
+	state watchState
+	clock func() (elapsed time.Duration, wall time.Time) // nil while Run does not run
 }
 
 const byWatchdog = "andon/watchdog"
@@ -128,6 +131,7 @@ func NewWatchdog(sw *Switch, cfg WatchdogConfig) (*Watchdog, error) {
 	if err := sw.Condition(byWatchdog, Halted, watchdogNotRunning); err != nil {
 		return nil, fmt.Errorf("watchdog: %w", err)
 	}
+	sw.observe(w.instrument)
 	return w, nil
 }
 
@@ -156,7 +160,8 @@ func (w *Watchdog) Run(ctx context.Context) (err error) {
 		t := time.Now()
 		return t.Sub(start) + w.asleep() - slept, t
 	}
-	w.state = newWatchState(w.cfg, start)
+	w.begin(newWatchState(w.cfg, start), now)
+	defer w.begin(watchState{}, nil)
 	w.act(0, start)
 	if err := w.sw.Condition(byWatchdog, Active, "Run of the watchdog is running"); err != nil {
 		return err
@@ -173,8 +178,17 @@ func (w *Watchdog) Run(ctx context.Context) (err error) {
 	}
 }
 
+// begin sets what is known, and the clock by which it is.
+func (w *Watchdog) begin(s watchState, clock func() (time.Duration, time.Time)) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.state, w.clock = s, clock
+}
+
 // act looks once, and does what comes of it.
 func (w *Watchdog) act(elapsed time.Duration, wall time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	out := w.state.look(elapsed, wall, func(name string) bool { return w.hearts[name].alive.Swap(false) })
 	w.sw.mu.Lock()
 	defer w.sw.mu.Unlock()
