@@ -78,10 +78,13 @@ type Backend struct {
 	cfg     Config
 	channel string
 	pool    *pgxpool.Pool
-	listen  *pgx.ConnConfig
+	dial    *pgx.ConnConfig // of the connection that listens
 	closed  context.Context
 	close   context.CancelFunc
 	watches sync.WaitGroup
+
+	mu        sync.Mutex // before listening.mu
+	listening *listening // nil while nobody watches
 }
 
 // Open returns a backend, connected to nothing yet. Errors are those of the
@@ -102,13 +105,21 @@ func Open(cfg Config) (*Backend, error) {
 	pc.ConnConfig.ConnectTimeout = cfg.ConnectWithin
 	pc.ConnConfig.ValidateConnect = pgconn.ValidateConnectTargetSessionAttrsReadWrite
 	pc.ConnConfig.RuntimeParams["application_name"] = "andon fleet " + cfg.Fleet
+	pc.AfterConnect = durable
 	pool, err := pgxpool.NewWithConfig(context.Background(), pc)
 	if err != nil {
 		return nil, fmt.Errorf("pgfleet: %w", err)
 	}
-	b := &Backend{cfg: cfg, channel: strings.ReplaceAll(cfg.Table, ".", "_"), pool: pool, listen: pc.ConnConfig.Copy()}
+	b := &Backend{cfg: cfg, channel: strings.ReplaceAll(cfg.Table, ".", "_"), pool: pool, dial: pc.ConnConfig.Copy()}
 	b.closed, b.close = context.WithCancel(context.Background())
 	return b, nil
+}
+
+// durable has a commit wait for the disk where the role, the database or the server say
+// that it need not: a halt that was confirmed is not to be lost. Stricter settings stay.
+func durable(ctx context.Context, conn *pgx.Conn) error {
+	_, err := conn.Exec(ctx, "SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') IN ('off', 'local')")
+	return err
 }
 
 // Close ends the watches and closes the connections. It may be called twice. The error
@@ -199,53 +210,4 @@ func (b *Backend) Write(ctx context.Context, r fleet.Record, quiet bool) (int64,
 		return 0, fmt.Errorf("pgfleet: write %s: %w", r.Key, err)
 	}
 	return now, nil
-}
-
-// Watch listens on a connection of its own.
-func (b *Backend) Watch(ctx context.Context, prefix string, woken func(key string)) error {
-	b.watches.Add(1)
-	defer b.watches.Done()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(b.closed, cancel)()
-	conn, err := pgx.ConnectConfig(ctx, b.listen.Copy())
-	if err != nil {
-		return fmt.Errorf("pgfleet: listen: %w", err)
-	}
-	defer func() {
-		// Politely, but not for long: the connection may be frozen.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 100*time.Millisecond)
-		defer cancel()
-		_ = conn.Close(ctx)
-	}()
-	if _, err := conn.Exec(ctx, "LISTEN "+b.channel); err != nil {
-		return fmt.Errorf("pgfleet: listen: %w", err)
-	}
-	woken("")
-	for {
-		quiet, done := context.WithTimeout(ctx, b.cfg.PingEvery)
-		n, err := conn.WaitForNotification(quiet)
-		done()
-		switch {
-		case err == nil:
-			if name, key, ok := strings.Cut(n.Payload, "\n"); ok && name == b.cfg.Fleet && strings.HasPrefix(key, prefix) {
-				woken(key)
-			}
-		case ctx.Err() != nil:
-			return ctx.Err()
-		case pgconn.Timeout(err):
-			if err := b.ping(ctx, conn); err != nil {
-				return fmt.Errorf("pgfleet: listen: the connection is silent: %w", err)
-			}
-		default:
-			return fmt.Errorf("pgfleet: listen: %w", err)
-		}
-	}
-}
-
-// ping finds out whether there is still a server at the other end.
-func (b *Backend) ping(ctx context.Context, conn *pgx.Conn) error {
-	ctx, cancel := context.WithTimeout(ctx, b.cfg.PingEvery)
-	defer cancel()
-	return conn.Ping(ctx)
 }

@@ -24,7 +24,8 @@
 // order with every renewal. NOTIFY does not pass a connection pooler in transaction mode:
 // reading does, so a halt is then heard within a third of the lease. Connect directly.
 //
-// A server that confirms commits it can lose, by synchronous_commit = off or by a failover
-// to an asynchronous standby, can lose a halt. Members that have seen it notice and stay
-// halted; see package fleet.
+// Commits wait for the disk, and for the synchronous standby where there is one, also where
+// synchronous_commit is off or local by default. A server that loses what it has confirmed
+// all the same, by fsync = off or by a failover to an asynchronous standby, can lose a halt.
+// Members that have seen it notice and stay halted; see package fleet.
 package pgfleet
