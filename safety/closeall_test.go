@@ -158,7 +158,7 @@ func TestCloseAllLeavesTheStopOfWhatStaysBesideDust(t *testing.T) {
 		v.SetOrder(reduceOnly(stopOrder("stop", andon.Sell, "5.01")))
 		d := newDesk(t, safety.Config{}, v)
 		d.cfg.Book = bookOf{position("0.01")}
-		d.cfg.Venues["sim"] = safety.CloseVenue{Venue: v, Instruments: map[string]safety.Instrument{"BTC": {Lot: dec("0.1")}}}
+		d.cfg.Venues["sim"] = safety.CloseVenue{Venue: v, Instruments: map[string]andon.Instrument{"BTC": {Lot: dec("0.1")}}}
 		_, p := d.plan()
 		require.Regexp(t, "stop-market +stays +stop", p.String())
 		report, err := d.closeAll()

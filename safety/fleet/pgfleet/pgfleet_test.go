@@ -80,7 +80,7 @@ func psql(t *testing.T, pg *pgtest.Cluster, database, sql string) (answer string
 // All watches of a backend listen on one connection; each ends by itself, and the
 // connection with the last.
 func shared(t *testing.T, pg *pgtest.Cluster) {
-	b := open(t, pgfleet.Config{ConnString: pg.ConnString(), Fleet: "shared"})
+	b := open(t, pgfleet.Config{ConnString: pg.ConnString(), Fleet: "shared", PingEvery: time.Hour}) // LISTEN stays its last query
 	listening := func() string {
 		return pg.Psql("SELECT count(*) FROM pg_stat_activity WHERE application_name = 'andon fleet shared' AND query LIKE 'LISTEN%'")
 	}
