@@ -68,8 +68,9 @@ type Backup struct {
 	RestoredAt  time.Time
 	RestoreTook time.Duration
 
-	Files int   // how many files it holds
+	Files int   // how many files, tables or parts it holds
 	Bytes int64 // how much they hold together
+	Rows  int64 // how many rows, where there are rows
 
 	// Problem says in words why the backup does not count; empty when it does.
 	Problem string
@@ -92,6 +93,7 @@ func (b Backup) String() string {
 type Target interface {
 	// Backup writes a backup of what there is at now and returns it as Complete.
 	// On an error nothing that was written is ever listed as Complete or Verified.
+	// A now before a backup that is there is ErrClock.
 	Backup(ctx context.Context, now time.Time) (Backup, error)
 
 	// Verify reads a backup back, every byte, and returns it as Verified; from
@@ -102,6 +104,12 @@ type Target interface {
 	// Backups lists all of them in any state, newest first. An error means that
 	// the answer is not known, never that there are none.
 	Backups(ctx context.Context) ([]Backup, error)
+
+	// Delete removes a backup in any state, so that what a crash leaves of it on the
+	// way does not count. The only one that counts is kept: ErrLastVerified.
+	// ErrNotFound is for a name that there is not. Of two deletions at once each
+	// may leave the other's backup as the last: one process at a time deletes.
+	Delete(ctx context.Context, name string) error
 }
 
 const nameLayout = "20060102_150405"
@@ -126,6 +134,32 @@ func SortBackups(backups []Backup) {
 	slices.SortStableFunc(backups, func(a, b Backup) int {
 		return cmp.Or(b.At.Compare(a.At), cmp.Compare(b.Name, a.Name))
 	})
+}
+
+// CheckClock returns a *ClockError when a backup that was finished is dated after
+// now: what a Target asks before it begins another.
+func CheckClock(now time.Time, backups []Backup) error {
+	for _, b := range backups {
+		if b.State != Writing && b.At.After(now) {
+			return &ClockError{now, b.Name, b.At}
+		}
+	}
+	return nil
+}
+
+// CheckDelete returns ErrNotFound unless a backup is in the list, and
+// ErrLastVerified when it is the only one that counts: what a Target asks before it
+// deletes.
+func CheckDelete(name string, backups []Backup) error {
+	i := slices.IndexFunc(backups, func(b Backup) bool { return b.Name == name })
+	if i < 0 {
+		return fmt.Errorf("%q: %w", name, ErrNotFound)
+	}
+	another := func(b Backup) bool { return b.Good() && b.Name != name }
+	if backups[i].Good() && !slices.ContainsFunc(backups, another) {
+		return fmt.Errorf("%s: %w", name, ErrLastVerified)
+	}
+	return nil
 }
 
 func newestVerified(backups []Backup) (newest Backup, ok bool) {

@@ -18,6 +18,11 @@
 // there is with the objectives. Package filebackup, below this one, is the Target
 // for files and directories.
 //
+// A Target of your own writes to a [Repository], which compresses, cuts into chunks
+// with a SHA-256 each, seals with age, writes the commit record last, reads back and
+// lists. Where the chunks lie is a [Storage] of four methods: [DirStorage] is a
+// directory, and an object store fits as well.
+//
 // [Sequence] takes a system up again in the order of [PriorityOrder]:
 //
 //	1  Stop Loss System    Ensure all positions have stop losses
@@ -37,13 +42,15 @@
 //
 // [ErrUnproven] with [*UnprovenError] says what could not be shown and why.
 // [ErrDamaged] with [*DamagedError] names the first file that differs from what was
-// backed up. [ErrNoBackup] says that a component has no verified backup. A check
+// backed up. [ErrEmpty] refuses a backup of nothing, [ErrKey] one that could not be
+// opened again, [ErrClock] one that would be dated before another, [ErrLastVerified]
+// the deletion of the only one that counts. [ErrNoBackup] says that a component has no verified backup. A check
 // that ignores its context is left behind when its time is over: the answer comes
 // in time, the goroutine ends when the check returns.
 //
 // # Testing
 //
-// Package recoverytest has a conformance suite for a Target of your own, a Target
-// in memory and a [Recorder] that can be told to fail. Timers are those of package
+// Package recoverytest has conformance suites for a Target and a Storage of your
+// own, both of them in memory, and a [Recorder] that can be told to fail. Timers are those of package
 // time, so that a Watch of 15 minutes runs at once in a testing/synctest bubble.
 package recovery

@@ -3,6 +3,7 @@ package recovery
 import (
 	"errors"
 	"fmt"
+	"time"
 )
 
 var (
@@ -19,6 +20,14 @@ var (
 
 	// ErrNoBackup says that a component has no verified backup.
 	ErrNoBackup = errors.New("no verified backup")
+
+	// ErrLastVerified says that a backup is the only one that counts, and is kept.
+	ErrLastVerified = errors.New("it is the last verified backup")
+
+	// ErrClock says that a backup would be dated before one that is there. Either
+	// that one or the clock is wrong; until it is known which, the newest backup
+	// is not known either. The facts are in *ClockError.
+	ErrClock = errors.New("one of the clocks is wrong")
 
 	// ErrNotRecorded says that something was refused because it could not be put
 	// on the timeline.
@@ -60,3 +69,19 @@ func (e *DamagedError) Is(target error) bool { return target == ErrDamaged }
 
 // Unwrap returns what reading gave.
 func (e *DamagedError) Unwrap() error { return e.Err }
+
+// ClockError names the backup that is dated after now. It is ErrClock to errors.Is.
+type ClockError struct {
+	Now    time.Time
+	Backup string
+	At     time.Time // when that backup says that it was taken
+}
+
+// Error names both times, and what to do.
+func (e *ClockError) Error() string {
+	return fmt.Sprintf("it is %s, and %s is dated %v later: one of the clocks is wrong: put the clock right, or delete that backup",
+		e.Now.UTC().Format(time.RFC3339), e.Backup, e.At.Sub(e.Now))
+}
+
+// Is reports whether target is ErrClock.
+func (e *ClockError) Is(target error) bool { return target == ErrClock }

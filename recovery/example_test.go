@@ -103,3 +103,45 @@ func ExampleChecklist() {
 	// - [ ] Monitoring alerts cleared: UNPROVEN: no check is configured for it
 	// - [x] Stakeholders notified: called both desks (attested by alice)
 }
+
+// A target of your own writes parts into a draft. The backup counts when it was
+// read back, and is read only then.
+func ExampleRepository() {
+	ctx := context.Background()
+	now := time.Date(2026, 3, 4, 15, 4, 5, 0, time.UTC)
+	repository, err := recovery.NewRepository(recovery.RepositoryConfig{
+		Component: recovery.HistoricalData,
+		Storage:   new(recoverytest.Storage), // recovery.NewDirStorage("/backups/history")
+	})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	draft, err := repository.Begin(ctx, now)
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	part, err := draft.Create(ctx, "candles")
+	if err == nil {
+		_, err = fmt.Fprintln(part, "BTC-USD,1m,67000.5")
+		part.AddRows(1)
+	}
+	if err == nil {
+		err = part.Close()
+	}
+	if err != nil {
+		fmt.Println(errors.Join(err, draft.Discard(ctx)))
+		return
+	}
+	backup, err := draft.Commit(ctx, nil)
+	fmt.Println(backup, err)
+	_, err = repository.Read(ctx, backup.Name)
+	fmt.Println(err)
+	backup, err = repository.Verify(ctx, backup.Name, now)
+	fmt.Println(backup, err)
+	// Output:
+	// backup_20260304_150405 complete: 1 files, 19 bytes: it was not read back yet <nil>
+	// backup_20260304_150405 is complete: it was not read back yet: the backup is not verified
+	// backup_20260304_150405 verified: 1 files, 19 bytes <nil>
+}

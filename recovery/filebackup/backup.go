@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/andon-go/andon/internal/atomicfile"
+	"github.com/andon-go/andon/internal/frame"
 	"github.com/andon-go/andon/recovery"
 )
 
@@ -21,6 +22,13 @@ func (s *Store) Backup(ctx context.Context, now time.Time) (b recovery.Backup, e
 		return b, err
 	}
 	began := time.Now()
+	backups, err := s.Backups(ctx)
+	if err != nil {
+		return b, err
+	}
+	if err := recovery.CheckClock(now, backups); err != nil {
+		return b, fmt.Errorf("a new backup: %w", err)
+	}
 	name, err := s.claim(now)
 	if err != nil {
 		return b, err
@@ -132,7 +140,7 @@ func (s *Store) readers(root *os.Root) (readers []*reader, err error) {
 // commit writes the record that makes a backup one. It is read back in memory
 // first: one that could not be read is never written.
 func commit(dir string, m Manifest) error {
-	data, err := encodeFrame("manifest", m)
+	data, err := frame.Encode("manifest", m)
 	if err != nil {
 		return err
 	}
@@ -145,11 +153,30 @@ func commit(dir string, m Manifest) error {
 	return atomicfile.Write(filepath.Join(dir, manifestFile), data, 0o600)
 }
 
+// Delete removes a backup. The only one that counts is kept:
+// recovery.ErrLastVerified.
+func (s *Store) Delete(ctx context.Context, name string) error {
+	backups, err := s.Backups(ctx)
+	if err != nil {
+		return err
+	}
+	if err := recovery.CheckDelete(name, backups); err != nil {
+		return fmt.Errorf("deleting a backup in %s: %w", s.cfg.Dir, err)
+	}
+	if err := discard(s.dir(name)); err != nil {
+		return fmt.Errorf("deleting %s: %w", name, err)
+	}
+	return atomicfile.SyncDir(s.cfg.Dir)
+}
+
 // discard removes a backup, its commit record first, so that a kill on the way
 // leaves one that does not count.
 func discard(dir string) error {
 	err := os.Remove(filepath.Join(dir, manifestFile))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if err := atomicfile.SyncDir(dir); err != nil {
 		return err
 	}
 	return os.RemoveAll(dir)

@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"maps"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -129,28 +127,8 @@ func New(cfg Config) (*Store, error) {
 	}
 	cfg.Versions = maps.Clone(cfg.Versions)
 	cfg.Sources = slices.Clone(cfg.Sources)
-	if err := makeDir(cfg.Dir); err != nil {
+	if err := atomicfile.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("the directory of the backups: %w", err)
 	}
 	return &Store{cfg}, nil
-}
-
-// makeDir makes a directory and those above it, each durable in the one above.
-func makeDir(dir string) error {
-	info, err := os.Stat(dir)
-	switch {
-	case err == nil && info.IsDir():
-		return nil
-	case err == nil:
-		return fmt.Errorf("%q is not a directory", dir)
-	case !errors.Is(err, fs.ErrNotExist):
-		return err
-	}
-	if err := makeDir(filepath.Dir(dir)); err != nil {
-		return err
-	}
-	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	return atomicfile.SyncDir(filepath.Dir(dir))
 }

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/andon-go/andon/internal/frame"
 )
 
 // Kind is what an entry is: a file, a directory or a symbolic link.
@@ -149,10 +151,5 @@ func fingerprint(entries []Entry) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return digest(text), nil
-}
-
-func digest(b []byte) string {
-	sum := sha256.Sum256(b)
-	return hex.EncodeToString(sum[:])
+	return frame.Digest(text), nil
 }

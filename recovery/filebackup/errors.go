@@ -1,6 +1,10 @@
 package filebackup
 
-import "errors"
+import (
+	"errors"
+
+	"github.com/andon-go/andon/recovery"
+)
 
 var (
 	// ErrChanging says that a source changed each time that it was read.
@@ -13,7 +17,7 @@ var (
 	ErrNothing = errors.New("there is no file in it")
 
 	// ErrNotVerified says that a backup does not count and cannot be restored.
-	ErrNotVerified = errors.New("the backup is not verified")
+	ErrNotVerified = recovery.ErrNotVerified
 
 	// ErrMoved says that a plan was made for facts that are no longer so.
 	ErrMoved = errors.New("the facts have moved since the plan was made")

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/andon-go/andon/internal/frame"
 	"github.com/andon-go/andon/recovery"
 )
 
@@ -142,7 +143,7 @@ type measured struct {
 // decodeManifest reads a manifest, or says what is wrong with it.
 func decodeManifest(data []byte) (Manifest, error) {
 	var m Manifest
-	if err := decodeFrame("manifest", data, &m); err != nil {
+	if err := frame.Decode("manifest", data, &m); err != nil {
 		return Manifest{}, err
 	}
 	if err := m.validate(); err != nil {

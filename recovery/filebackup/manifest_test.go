@@ -2,6 +2,7 @@ package filebackup
 
 import (
 	"encoding/json"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -9,6 +10,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 	"pgregory.net/rapid"
+
+	"github.com/andon-go/andon/internal/frame"
 )
 
 func sampleManifest() Manifest {
@@ -27,7 +30,7 @@ func sampleManifest() Manifest {
 
 func encoded(t testing.TB, m Manifest) []byte {
 	t.Helper()
-	data, err := encodeFrame("manifest", m)
+	data, err := frame.Encode("manifest", m)
 	require.NoError(t, err)
 	return data
 }
@@ -83,7 +86,7 @@ func TestAManifestThatCannotBeRightIsRefused(t *testing.T) {
 	body := func(change func(string) string) []byte {
 		_, text, _ := strings.Cut(string(encoded(t, sampleManifest())), "\n")
 		b := []byte(change(text))
-		return append(frameHeader("manifest", b), b...)
+		return append(manifestHeader(b), b...)
 	}
 	for _, c := range []struct{ old, new, says string }{
 		{`"host"`, `"hoost"`, `unknown field "hoost"`},
@@ -135,7 +138,7 @@ func FuzzManifest(f *testing.F) {
 	f.Add([]byte(body))
 	f.Add([]byte("{}\n"))
 	f.Fuzz(func(t *testing.T, in []byte) {
-		for _, data := range [][]byte{in, append(frameHeader("manifest", in), in...)} {
+		for _, data := range [][]byte{in, append(manifestHeader(in), in...)} {
 			m, err := decodeManifest(data)
 			if err != nil {
 				require.Zero(t, m, "nothing comes with an error")
@@ -148,4 +151,8 @@ func FuzzManifest(f *testing.F) {
 			}
 		}
 	})
+}
+
+func manifestHeader(body []byte) []byte {
+	return fmt.Appendf(nil, "andon-manifest 1 sha256:%s\n", frame.Digest(body))
 }

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/andon-go/andon/internal/frame"
 	"github.com/andon-go/andon/recovery"
 )
 
@@ -85,7 +86,7 @@ func (p Plan) id() (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return digest(text), nil
+	return frame.Digest(text), nil
 }
 
 // PlanRestore reads the backup's record and the target, and returns what a restore

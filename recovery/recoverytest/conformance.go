@@ -35,6 +35,8 @@ func TestTarget(t *testing.T, open func(t *testing.T) Subject) {
 		{"damage after a verification is found by the next one", ruleDamagedLater},
 		{"a name that there is not is ErrNotFound", ruleNotFound},
 		{"a backup that was cancelled never counts", ruleCancelled},
+		{"a backup dated before one that is there is ErrClock", ruleClock},
+		{"a deleted backup is gone, and the last one that counts is kept", ruleDelete},
 	} {
 		t.Run(rule.name, func(t *testing.T) { rule.test(t, open(t), now) })
 	}
@@ -71,8 +73,8 @@ func ruleTwoAtOnce(t *testing.T, s Subject, now time.Time) {
 
 func ruleNewestFirst(t *testing.T, s Subject, now time.Time) {
 	take(t, s, now)
-	newest := take(t, s, now.Add(2*time.Second))
 	take(t, s, now.Add(time.Second))
+	newest := take(t, s, now.Add(2*time.Second))
 	if got := list(t, s); got[0].Name != newest.Name {
 		t.Fatalf("Backups lists %s first, the newest is %s", got[0].Name, newest.Name)
 	}
@@ -125,6 +127,51 @@ func ruleCancelled(t *testing.T, s Subject, now time.Time) {
 	for _, b := range list(t, s) {
 		if b.State == recovery.Complete || b.State == recovery.Verified {
 			t.Errorf("a cancelled backup is listed as %v", b.State)
+		}
+	}
+}
+
+func ruleClock(t *testing.T, s Subject, now time.Time) {
+	b := take(t, s, now)
+	_, err := s.Target.Backup(t.Context(), now.Add(-time.Second))
+	if !errors.Is(err, recovery.ErrClock) {
+		t.Fatalf("Backup at a time before %s gives %v, want ErrClock: the newest backup would not be the newest", b.Name, err)
+	}
+	if c, ok := errors.AsType[*recovery.ClockError](err); !ok || c.Backup != b.Name || !c.At.Equal(now) {
+		t.Errorf("the error does not name the backup and its time: %v", err)
+	}
+	if got := list(t, s); len(got) != 1 {
+		t.Errorf("Backups lists %d after one and a refused one", len(got))
+	}
+}
+
+func ruleDelete(t *testing.T, s Subject, now time.Time) {
+	names := []string{}
+	for i := range 3 {
+		b := take(t, s, now.Add(time.Duration(i)*time.Second))
+		names = append(names, b.Name)
+	}
+	for _, name := range names[:2] {
+		if _, err := s.Target.Verify(t.Context(), name, now); err != nil {
+			t.Fatalf("Verify of a sound backup: %v", err)
+		}
+	}
+	if err := s.Target.Delete(t.Context(), names[1]); err != nil {
+		t.Fatalf("Delete of %s while %s counts: %v", names[1], names[0], err)
+	}
+	if err := s.Target.Delete(t.Context(), names[0]); !errors.Is(err, recovery.ErrLastVerified) {
+		t.Errorf("Delete of the last backup that counts gives %v, want ErrLastVerified: a newer one is only complete", err)
+	}
+	wantState(t, s, names[0], recovery.Verified)
+	if err := s.Target.Delete(t.Context(), names[2]); err != nil {
+		t.Errorf("Delete of one that does not count: %v", err)
+	}
+	if got := list(t, s); len(got) != 1 {
+		t.Errorf("Backups lists %d after two of three were deleted", len(got))
+	}
+	for _, name := range []string{names[1], "", "..", "../x"} {
+		if err := s.Target.Delete(t.Context(), name); !errors.Is(err, recovery.ErrNotFound) {
+			t.Errorf("Delete of %q, which there is not, gives %v", name, err)
 		}
 	}
 }

@@ -13,3 +13,7 @@ func TestTargetInMemoryConforms(t *testing.T) {
 		return recoverytest.Subject{Target: target, Damage: target.Damage}
 	})
 }
+
+func TestStorageInMemoryConforms(t *testing.T) {
+	recoverytest.TestStorage(t, func(*testing.T) recovery.Storage { return new(recoverytest.Storage) })
+}

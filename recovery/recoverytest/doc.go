@@ -3,8 +3,9 @@
 // # Promise
 //
 // [TestTarget] fails for a recovery.Target that breaks a rule of the interface,
-// and says which rule. [Target] is one in memory that can be damaged, cut off and
-// made unreachable, and [Recorder] a timeline that can be told to fail.
+// and says which rule; [TestStorage] does so for a recovery.Storage. [Target] and
+// [Storage] are such in memory, which can be damaged, cut off and made unreachable,
+// and [Recorder] is a timeline that can be told to fail.
 //
 // # Usage
 //
@@ -21,5 +22,6 @@
 //
 // # Testing
 //
-// The suite runs against Target, and against filebackup in its own tests.
+// The suites run against Target and Storage, against recovery's Repository and
+// DirStorage, and against filebackup in its own tests.
 package recoverytest

@@ -86,7 +86,10 @@ func (t *Target) Backup(ctx context.Context, now time.Time) (recovery.Backup, er
 		return recovery.Backup{}, err
 	}
 	if len(t.data) == 0 {
-		return recovery.Backup{}, fmt.Errorf("%s: nothing to back up", t.component)
+		return recovery.Backup{}, fmt.Errorf("%s: %w", t.component, recovery.ErrEmpty)
+	}
+	if err := recovery.CheckClock(now, t.list()); err != nil {
+		return recovery.Backup{}, fmt.Errorf("%s: %w", t.component, err)
 	}
 	return t.add(now, recovery.Complete).Backup, nil
 }
@@ -124,12 +127,30 @@ func (t *Target) Backups(ctx context.Context) ([]recovery.Backup, error) {
 	if err := t.ready(ctx); err != nil {
 		return nil, err
 	}
+	return t.list(), nil
+}
+
+// Delete removes a backup.
+func (t *Target) Delete(ctx context.Context, name string) error {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err := t.ready(ctx); err != nil {
+		return err
+	}
+	if err := recovery.CheckDelete(name, t.list()); err != nil {
+		return fmt.Errorf("%s: %w", t.component, err)
+	}
+	t.backups = slices.DeleteFunc(t.backups, func(s *stored) bool { return s.Name == name })
+	return nil
+}
+
+func (t *Target) list() []recovery.Backup {
 	var backups []recovery.Backup
 	for _, s := range t.backups {
 		backups = append(backups, s.Backup)
 	}
 	recovery.SortBackups(backups)
-	return backups, nil
+	return backups
 }
 
 func (t *Target) ready(ctx context.Context) error {
