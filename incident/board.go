@@ -106,7 +106,7 @@ func (b *board) declare(e Event) {
 		Summary: e.What, Status: Open, Why: e.Why,
 		SignalAt: e.Data.SignalAt, Signals: 1, DeclaredAt: e.At, DeclaredBy: e.By,
 	}
-	in.ordinal = len(b.order)
+	in.ordinal, in.trace = len(b.order), e.Data.Trace
 	in.paging.Progress = notify.Progress{
 		Key:        notify.Key{Condition: t.condition, Component: t.component, Episode: e.Data.Episode},
 		DeclaredAt: e.At, OpenedAt: e.At, Round: 1,
@@ -135,14 +135,20 @@ func (in *Incident) apply(e Event) {
 	case Assessed:
 		in.assess(e)
 	case HaltDue:
+		set(&in.paging.begun, "halt/"+in.Number, e.At)
 		in.Gate = HaltPending
 		in.HaltDueAt = first(in.HaltDueAt, e.At)
 	case Halted:
+		delete(in.paging.begun, "halt/"+in.Number)
 		in.Gate, in.HaltWhy = GateClosed, ""
 		in.HaltedAt = first(in.HaltedAt, e.At)
 	case Unconfirmed:
+		delete(in.paging.begun, "halt/"+in.Number)
 		in.Gate, in.HaltWhy, in.paging.halt = GateUnanswered, d.Error, d.RetryAt
+	case DrainDue:
+		set(&in.paging.begun, "drain/"+in.Number, e.At)
 	case Drained:
+		delete(in.paging.begun, "drain/"+in.Number)
 		in.InFlight, in.paging.drain = slices.Clone(d.Flight), d.RetryAt
 		if len(d.Flight) == 0 && d.Error == "" {
 			in.DrainedAt = first(in.DrainedAt, e.At)

@@ -17,9 +17,9 @@ import (
 func TestComplaintIncident1_NothingComesAfterTheAck(t *testing.T) {
 	path := place(t)
 	synctest.Test(t, func(t *testing.T) {
-		s := start(t, path)
-		sig := minor("risk")
-		in := s.declare(sig)
+		rarely := func(c *incident.Config) { c.AuditEvery = 24 * time.Hour } // the test runs for months
+		s := start(t, path, rarely)
+		in := s.declare(minor("risk"))
 		require.NoError(t, s.m.Assess(t.Context(), in.Number, "Ada", severity.SEV3, "one of two")) // its ack holds for ever
 		synctest.Wait()
 		require.NoError(t, s.m.Acknowledge(t.Context(), in.Number, "Ada"))
@@ -27,7 +27,7 @@ func TestComplaintIncident1_NothingComesAfterTheAck(t *testing.T) {
 		for range 3 {
 			time.Sleep(30 * 24 * time.Hour)
 			s.stop()
-			s.open()
+			s.open(rarely)
 		}
 		time.Sleep(time.Hour)
 		s.stop()

@@ -21,7 +21,9 @@ import (
 // required, since nothing that stops is refused for its form. ErrNothing says that
 // the signals are no incident. With any other error the incident is declared all
 // the same: ErrStopUnconfirmed, ErrNotRecorded, or both.
-func (m *Manager) Declare(ctx context.Context, by, summary string, signals ...severity.Signal) (Incident, error) {
+func (m *Manager) Declare(ctx context.Context, by, summary string, signals ...severity.Signal) (in Incident, err error) {
+	ctx, end := m.declaring(ctx)
+	defer func() { end(in, err) }()
 	m.mu.Lock()
 	if len(m.board.live) == 0 { // nothing is ahead that a new time of day could move
 		m.clock, m.tied = newSteady(time.Now()), false
@@ -33,6 +35,7 @@ func (m *Manager) Declare(ctx context.Context, by, summary string, signals ...se
 		return Incident{}, fmt.Errorf("%w: %s", ErrNothing, cmp.Or(a.Why, "no signal says that anything is wrong"))
 	}
 	r := newReport(by, summary, a, now)
+	r.trace = traceparent(ctx)
 	m.mu.Lock()
 	number, last, known := m.repeated(r)
 	if !known {
@@ -44,9 +47,9 @@ func (m *Manager) Declare(ctx context.Context, by, summary string, signals ...se
 
 	var stopErr error
 	if halts {
-		stopErr = m.stop(number, halt)
+		stopErr = m.stop(ctx, number, halt)
 	}
-	err := m.settle(ctx, last)
+	err = m.settle(ctx, last)
 	in, getErr := m.Get(number)
 	return in, errors.Join(stopErr, err, getErr)
 }
@@ -72,6 +75,7 @@ type report struct {
 	lead        severity.Signal // the signal that decided
 	at          time.Time
 	now         time.Time
+	trace       string
 }
 
 func newReport(by, summary string, a severity.Assessment, now time.Time) report {
@@ -100,7 +104,7 @@ func (m *Manager) declare(r report) (string, *entry) {
 	number, attached := m.board.open[t]
 	if !attached || m.closing[number] {
 		number = m.board.number(r.now)
-		data.Episode = m.board.episodes[t] + 1
+		data.Episode, data.Trace = m.board.episodes[t]+1, r.trace
 		return number, m.put(Event{At: r.now, Incident: number, Kind: Declared, By: r.by, What: r.summary, Why: r.a.Why, Data: data})
 	}
 	last := m.put(Event{At: r.now, Incident: number, Kind: Signalled, By: r.by, What: r.summary, Why: r.a.Why, Data: data})

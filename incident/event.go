@@ -47,6 +47,7 @@ const (
 	Resolved     Kind = "resolved"     // it is over
 	Reopened     Kind = "reopened"     // it was not: the resolution is taken back, and paging opens again
 
+	Audited   Kind = "audited"   // something had fallen due and was not begun; it is now
 	Decision  Kind = "decision"  // what another part of the library decided (Manager.Record)
 	Recovered Kind = "recovered" // the store dropped a torn tail when it was opened
 )
@@ -83,6 +84,7 @@ type Data struct {
 	RespondBy time.Time      `json:"respond_by,omitzero"` // the level's targets, counted from the declaration
 	ResolveBy time.Time      `json:"resolve_by,omitzero"`
 
+	Trace   string    `json:"trace,omitempty"`     // the span of the declaration, as W3C traceparent
 	Key     string    `json:"key,omitempty"`       // the dedup key of a page or notice
 	Round   int       `json:"round,omitempty"`     // the round of paging, from 1
 	Step    int       `json:"step,omitempty"`      // the escalation step, from 1

@@ -92,6 +92,7 @@ type Incident struct {
 	UpdatedAt  time.Time // the last status update
 
 	paging  paging
+	trace   string               // the span of the declaration
 	ordinal int                  // counts the declarations of the board
 	refs    map[string]time.Time // by Ref: since when the signal fires; zero once it is cleared
 	unsaid  int                  // how many signals had no Ref, so that nobody will say that they ended

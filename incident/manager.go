@@ -11,6 +11,9 @@ import (
 
 	"github.com/andon-go/andon/notify"
 	"github.com/andon-go/andon/severity"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // Halter closes the gate of a bot. *safety.Switch fits.
@@ -68,8 +71,17 @@ type Config struct {
 	// RecordWithin is how long a call waits for the store. Defaults to 5 s.
 	RecordWithin time.Duration
 
-	// Log gets what an operator should see. Defaults to slog.Default().
+	// AuditEvery is how often the timeline is read for what fell due and was not begun,
+	// independently of what the manager remembers. Defaults to 1 min.
+	AuditEvery time.Duration
+
+	// Log gets each event, with the incident's number: intents at Debug, what went wrong
+	// at Warn and Error, the rest at Info. Defaults to slog.Default().
 	Log *slog.Logger
+
+	// Tracer and Meter provide spans and metrics. Default to otel's global providers.
+	Tracer trace.TracerProvider
+	Meter  metric.MeterProvider
 }
 
 // DefaultChecklist returns the playbook's recovery validation items. The slice is
@@ -97,12 +109,18 @@ func (c Config) withDefaults() (Config, error) {
 	if c.Log == nil {
 		c.Log = slog.Default()
 	}
+	if c.Tracer == nil {
+		c.Tracer = otel.GetTracerProvider()
+	}
+	if c.Meter == nil {
+		c.Meter = otel.GetMeterProvider()
+	}
 	for _, d := range []struct {
 		field *time.Duration
 		value time.Duration
 	}{
 		{&c.HaltWithin, 2 * time.Second}, {&c.HaltAgain, 5 * time.Second},
-		{&c.DrainWithin, 30 * time.Second}, {&c.RecordWithin, 5 * time.Second},
+		{&c.DrainWithin, 30 * time.Second}, {&c.RecordWithin, 5 * time.Second}, {&c.AuditEvery, time.Minute},
 	} {
 		if *d.field == 0 {
 			*d.field = d.value
@@ -135,7 +153,7 @@ func (c Config) validate() error {
 		value time.Duration
 	}{
 		{"HaltWithin", c.HaltWithin}, {"HaltAgain", c.HaltAgain},
-		{"DrainWithin", c.DrainWithin}, {"RecordWithin", c.RecordWithin},
+		{"DrainWithin", c.DrainWithin}, {"RecordWithin", c.RecordWithin}, {"AuditEvery", c.AuditEvery},
 	} {
 		if f.value < 0 {
 			errs = append(errs, fmt.Errorf("%s is %v, want more than zero", f.name, f.value))
@@ -159,10 +177,12 @@ func (c Config) validate() error {
 // Manager leads incidents through their life. New makes one, Run performs what is
 // due. It is safe for concurrent use.
 type Manager struct {
-	cfg  Config
-	book book
-	wake chan struct{} // something may have become due
-	pend chan struct{} // something waits to be recorded
+	cfg       Config
+	book      book
+	telemetry *telemetry
+	auditor   auditor
+	wake      chan struct{} // something may have become due
+	pend      chan struct{} // something waits to be recorded
 
 	mu      sync.Mutex
 	board   *board
@@ -193,7 +213,12 @@ func New(ctx context.Context, cfg Config) (*Manager, error) {
 	if err = errors.Join(err, cfg.validate()); err != nil {
 		return nil, fmt.Errorf("incident: %w", err)
 	}
+	t, err := newTelemetry(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("incident: metrics: %w", err)
+	}
 	m := &Manager{
+		telemetry: t, auditor: auditor{board: newBoard()},
 		cfg: cfg, book: book{cfg.Policy, cfg.Directory}, board: newBoard(), plan: newSchedule(),
 		wake: make(chan struct{}, 1), pend: make(chan struct{}, 1),
 		busy: map[string]bool{}, pages: map[string]pageRun{}, closing: map[string]bool{},
@@ -204,6 +229,7 @@ func New(ctx context.Context, cfg Config) (*Manager, error) {
 		}
 		m.take(e)
 		m.last = e.Seq
+		m.auditor.apply(e)
 	}
 	boot, up := machine()
 	base, doubt := m.board.resume(time.Now(), boot, up)

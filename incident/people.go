@@ -14,7 +14,9 @@ import (
 // Acknowledge says that a person has the incident. No escalation page starts after
 // it, and those under way are stopped. ErrNotRecorded means that it holds in this
 // process and that a crash could forget it, and page again.
-func (m *Manager) Acknowledge(ctx context.Context, number, by string) error {
+func (m *Manager) Acknowledge(ctx context.Context, number, by string) (err error) {
+	ctx, end := m.span(ctx, "incident.acknowledge", number)
+	defer func() { end(err) }()
 	return m.decide(ctx, number, Event{Kind: Acknowledged, By: by, What: "acknowledged", Why: "paged"}, false)
 }
 
@@ -36,7 +38,7 @@ func (m *Manager) Assess(ctx context.Context, number, by string, l severity.Leve
 	m.mu.Unlock()
 	var stopErr error
 	if halts {
-		stopErr = m.stop(number, news) // somebody may have resumed since it was closed
+		stopErr = m.stop(ctx, number, news) // somebody may have resumed since it was closed
 	}
 	return errors.Join(stopErr, m.settle(ctx, w))
 }
@@ -70,7 +72,7 @@ func (m *Manager) Reopen(ctx context.Context, number, by, why string) error {
 	m.mu.Unlock()
 	var stopErr error
 	if halts {
-		stopErr = m.stop(number, news)
+		stopErr = m.stop(ctx, number, news)
 	}
 	return errors.Join(stopErr, m.settle(ctx, w))
 }
@@ -198,7 +200,9 @@ type Resolution struct {
 // recorded stays open. ErrUnproven refuses it while the checklist has open items,
 // or signals that can be cleared still fire, and nobody says why it is over all the
 // same.
-func (m *Manager) Resolve(ctx context.Context, number string, r Resolution) error {
+func (m *Manager) Resolve(ctx context.Context, number string, r Resolution) (err error) {
+	ctx, end := m.span(ctx, "incident.resolve", number)
+	defer func() { end(err) }()
 	if err := person(r.By, r.Note); err != nil {
 		return fmt.Errorf("%s resolve: %w", number, err)
 	}

@@ -26,6 +26,7 @@ func (m *Manager) put(events ...Event) (last *entry) {
 	for _, e := range events {
 		e = m.tie(e.fit())
 		m.take(e)
+		m.hear(e)
 		last = &entry{event: e, taken: true, done: make(chan struct{})}
 		m.queue = append(m.queue, last)
 	}
@@ -227,6 +228,7 @@ func (m *Manager) landed(ctx context.Context, stored []Event, err error) error {
 		w := m.queue[i]
 		if !w.taken {
 			m.take(e)
+			m.hear(e)
 		}
 		m.last = e.Seq
 		close(w.done)

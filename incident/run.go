@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 )
 
@@ -26,9 +27,20 @@ func (m *Manager) Run(ctx context.Context) error {
 		defer close(written)
 		m.write(writing)
 	}()
-	m.perform(ctx)
-	m.work.Wait()
-	err := m.drainQueue()
+	telling, stopTelling := context.WithCancel(context.WithoutCancel(ctx))
+	var beside sync.WaitGroup
+	beside.Go(func() { m.telemetry.tell(telling) })
+	unobserve, err := m.observe()
+	if err != nil {
+		m.cfg.Log.Error("incident: the gauges are not observed", "error", err) // nothing that stops or pages waits for it
+	}
+	m.lookAfter(ctx)
+	err = m.drainQueue()
+	if unobserve != nil {
+		err = errors.Join(err, unobserve())
+	}
+	stopTelling()
+	beside.Wait()
 	stopWriting()
 	select {
 	case <-written:
@@ -39,6 +51,19 @@ func (m *Manager) Run(ctx context.Context) error {
 		// The store hangs in a call. Another Run would be a second writer.
 	}
 	return err
+}
+
+// lookAfter performs what falls due, and audits, until ctx ends; then it waits for what
+// is under way.
+func (m *Manager) lookAfter(ctx context.Context) {
+	audited := make(chan struct{})
+	go func() {
+		defer close(audited)
+		m.audit(ctx)
+	}()
+	m.perform(ctx)
+	<-audited // it may begin something, too
+	m.work.Wait()
 }
 
 // drainQueue waits for the last events to be recorded.
@@ -131,7 +156,7 @@ func (m *Manager) do(ctx context.Context, d due) {
 		m.mu.Lock()
 		news := m.haltDue(d.incident, m.board.incidents[d.incident].Why)
 		m.mu.Unlock()
-		m.halt(d.incident, news)
+		m.halt(ctx, d.incident, news)
 	case dueDrain:
 		m.drain(ctx, d.incident)
 	case duePage:

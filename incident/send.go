@@ -3,6 +3,7 @@ package incident
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -33,7 +34,8 @@ func (m *Manager) page(ctx context.Context, d due) {
 	ctx = m.pagesOf(ctx, in.Number)
 	m.mu.Unlock()
 	m.unrendered(d.incident, err)
-	m.deliver(ctx, to, msg, delivery{d.incident, Paged, PageFailed, data})
+	ctx, end := m.span(ctx, "incident.page", d.incident)
+	end(m.deliver(ctx, to, msg, delivery{d.incident, Paged, PageFailed, data}))
 }
 
 // pageMessage writes a page: the playbook's initial alert, and a reminder where the
@@ -109,7 +111,8 @@ func (m *Manager) send(ctx context.Context, d due) {
 	msg, err := m.message(in, d, now)
 	m.mu.Unlock()
 	m.unrendered(d.incident, err)
-	m.deliver(ctx, to, msg, delivery{d.incident, Notified, NoticeFailed, data})
+	ctx, end := m.span(ctx, "incident.notice", d.incident)
+	end(m.deliver(ctx, to, msg, delivery{d.incident, Notified, NoticeFailed, data}))
 }
 
 func noticeName(n notice) string {
@@ -200,23 +203,28 @@ type delivery struct {
 }
 
 // deliver sends a message to all contacts at the same time and records each
-// outcome as it comes, so that one who cannot be reached delays nothing.
-func (m *Manager) deliver(ctx context.Context, to []notify.Contact, msg notify.Message, d delivery) {
+// outcome as it comes, so that one who cannot be reached delays nothing. The error
+// joins those of who was not reached.
+func (m *Manager) deliver(ctx context.Context, to []notify.Contact, msg notify.Message, d delivery) error {
 	if len(to) == 0 {
-		m.outcome(ctx, notify.Receipt{Contact: "nobody", Err: fmt.Errorf("nobody plays the roles %s", strings.Join(d.data.Roles, "/"))}, d)
-		return
+		err := fmt.Errorf("nobody plays the roles %s", strings.Join(d.data.Roles, "/"))
+		m.outcome(ctx, notify.Receipt{Contact: "nobody", Err: err}, d)
+		return err
 	}
+	errs := make([]error, len(to))
 	var wg sync.WaitGroup
-	for _, c := range to {
+	for i, c := range to {
 		wg.Go(func() {
 			var r notify.Receipt
 			if err := guard(func() error { r = m.cfg.Courier.Deliver(ctx, c, msg); return nil }); err != nil {
 				r = notify.Receipt{Contact: c.Name, Err: err}
 			}
 			m.outcome(ctx, r, d)
+			errs[i] = r.Err
 		})
 	}
 	wg.Wait()
+	return errors.Join(errs...)
 }
 
 // outcome records what became of a message to one contact. Where the program is

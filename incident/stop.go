@@ -21,9 +21,9 @@ func (m *Manager) haltDue(number, why string) bool {
 }
 
 // stop closes the gate for a caller who waits, after haltDue. Called without mu.
-func (m *Manager) stop(number string, news bool) error {
+func (m *Manager) stop(ctx context.Context, number string, news bool) error {
 	defer m.free(number, "halt/"+number)
-	m.halt(number, news)
+	m.halt(ctx, number, news)
 	in, err := m.Get(number)
 	if err == nil && in.Gate != GateClosed {
 		err = fmt.Errorf("%s: %w: %s", number, ErrStopUnconfirmed, cmp.Or(in.HaltWhy, in.Gate.String()))
@@ -33,11 +33,12 @@ func (m *Manager) stop(number string, news bool) error {
 
 // halt closes the gate and waits for its answer within HaltWithin. An answer that
 // comes later is taken in when it comes. Called without mu.
-func (m *Manager) halt(number string, news bool) {
+func (m *Manager) halt(ctx context.Context, number string, news bool) {
 	in, err := m.Get(number)
 	if err != nil {
 		return // only numbers on the board come here
 	}
+	_, end := m.span(ctx, "incident.halt", number)
 	answered := make(chan struct{})
 	go func() {
 		defer close(answered)
@@ -51,8 +52,13 @@ func (m *Manager) halt(number string, news bool) {
 	select {
 	case <-answered:
 	case <-timer.C:
-		m.answered(number, fmt.Errorf("the gate did not answer within %v", m.cfg.HaltWithin))
+		err = fmt.Errorf("the gate did not answer within %v", m.cfg.HaltWithin)
+		m.answered(number, err)
 	}
+	if now, getErr := m.Get(number); err == nil && getErr == nil && now.Gate != GateClosed {
+		err = fmt.Errorf("%w: %s", ErrStopUnconfirmed, now.HaltWhy)
+	}
+	end(err)
 }
 
 // answered takes in what became of a stop.
@@ -84,6 +90,7 @@ func guard(f func() error) (err error) {
 
 // drain waits for the orders that had passed the gate.
 func (m *Manager) drain(ctx context.Context, number string) {
+	ctx, end := m.span(ctx, "incident.drain", number)
 	m.mu.Lock()
 	m.put(Event{At: m.now(), Incident: number, Kind: DrainDue, By: self, What: "the orders in flight are waited for", Why: "the gate is closed"})
 	m.mu.Unlock()
@@ -94,6 +101,7 @@ func (m *Manager) drain(ctx context.Context, number string) {
 		flight, err = m.cfg.Halter.Drain(bounded)
 		return err
 	})
+	end(err)
 	if ctx.Err() != nil && (err != nil || len(flight) > 0) {
 		return // the program ends; the intent is on the timeline, and the next start looks again
 	}
