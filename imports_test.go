@@ -28,7 +28,7 @@ var arrows = map[string][]string{
 	"safety":    {"."},
 	"reconcile": {"."},
 	"notify":    {"severity"},
-	"incident":  {"notify", "severity"},
+	"incident":  {"notify", "severity", "."}, // the root: what an incident has cost is money
 
 	"andontest":               {"."},
 	"safety/safetytest":       {"safety", ".", "andontest"},

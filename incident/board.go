@@ -212,7 +212,7 @@ func (in *Incident) decided(e Event) {
 	in.RootCause = cmp.Or(d.RootCause, in.RootCause)
 	in.PostMortem = latest(in.PostMortem, d.PostMortem)
 	if d.Impact != nil {
-		in.Impact = *d.Impact
+		in.Impact = d.Impact.clone()
 	}
 }
 

@@ -135,6 +135,7 @@ func (in *Incident) clone() Incident {
 	c.Roles = maps.Clone(in.Roles)
 	c.InFlight = slices.Clone(in.InFlight)
 	c.Proven = slices.Clone(in.Proven)
+	c.Impact = in.Impact.clone()
 	c.LastUpdate.Actions = slices.Clone(in.LastUpdate.Actions)
 	c.LastUpdate.Next = slices.Clone(in.LastUpdate.Next)
 	c.paging, c.refs = paging{}, nil

@@ -2,6 +2,7 @@ package incident_test
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -11,6 +12,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/andon-go/andon"
 	"github.com/andon-go/andon/incident"
 	"github.com/andon-go/andon/notify"
 	"github.com/andon-go/andon/severity"
@@ -476,18 +478,45 @@ func TestImpactIsExactOrRefused(t *testing.T) {
 	s := start(t, place(t))
 	in := s.declare(minor("risk"))
 	minus := -1
+	one := andon.MustDecimal("1")
 	for want, bad := range map[string]incident.Impact{
-		"Lost": {Lost: "1e3", Currency: "USDT"}, "AtRisk": {AtRisk: ".5", Currency: "USDT"},
-		"Currency": {Lost: "1"}, "Trades": {Trades: &minus}, "Users": {Users: &minus},
+		"Lost": {Lost: incident.Money{"": one}}, "AtRisk": {AtRisk: incident.Money{strings.Repeat("x", 33): one}},
+		"Trades": {Trades: &minus}, "Users": {Users: &minus},
 	} {
 		err := s.m.Impact(t.Context(), in.Number, "Ada", bad, "counted")
 		require.ErrorIs(t, err, incident.ErrEvent)
 		require.ErrorContains(t, err, want+": ")
 	}
-	good := incident.Impact{Lost: "0.33375687000000000001", AtRisk: "-12", Currency: "BTC"}
+	trades := 3
+	good := incident.Impact{
+		Lost:   incident.Money{"BTC": andon.MustDecimal("0.3337568700000000001"), "USDT": andon.MustDecimal("12.50")},
+		AtRisk: incident.Money{"BTC": andon.MustDecimal("-12")}, Trades: &trades,
+	}
 	require.NoError(t, s.m.Impact(t.Context(), in.Number, "Ada", good, "counted"))
-	require.Equal(t, good, s.get(in.Number).Impact)
-	require.Equal(t, "0.33375687000000000001 BTC lost, -12 BTC at risk", good.String())
+	good.Lost["BTC"], trades = one, 4 // the caller's own
+	s.stop()
+	s.open()
+	got := s.get(in.Number).Impact
+	require.Equal(t, "0.3337568700000000001 BTC and 12.5 USDT lost, -12 BTC at risk, 3 trades failed or delayed", got.String())
+	got.AtRisk["BTC"] = one
+	require.Equal(t, "-12 BTC", s.get(in.Number).Impact.AtRisk.String(), "a copy")
+}
+
+// What an earlier version wrote is read.
+func TestAnImpactInOneCurrencyIsRead(t *testing.T) {
+	for wire, want := range map[string]string{
+		`{"lost":"12.50","currency":"USDT","trades":2}`:      "12.5 USDT lost, 2 trades failed or delayed",
+		`{"lost":"1","at_risk":"0.5","currency":"BTC"}`:      "1 BTC lost, 0.5 BTC at risk",
+		`{"lost":"0.33375687000000000001","currency":"BTC"}`: "not known",
+		`{"lost":{"USDT":"12.50"}}`:                          "12.5 USDT lost",
+		`{"users":7}`:                                        "7 users affected",
+	} {
+		var i incident.Impact
+		require.NoError(t, json.Unmarshal([]byte(wire), &i), wire)
+		require.Equal(t, want, i.String(), wire)
+	}
+	var i incident.Impact
+	require.Error(t, json.Unmarshal([]byte(`{"lost":{"USDT":"many"}}`), &i))
 }
 
 func TestAClockThatWasSetBackUndoesNothing(t *testing.T) {

@@ -100,12 +100,13 @@ func (m *Manager) RootCause(ctx context.Context, number, by, cause, why string) 
 	}, true)
 }
 
-// Impact says what the incident has cost. It works after the resolution too. The
-// error is ErrEvent where a number is none.
+// Impact says what the incident has cost, in place of what was said before. It works
+// after the resolution too. The error is ErrEvent where a field cannot be right.
 func (m *Manager) Impact(ctx context.Context, number, by string, i Impact, why string) error {
 	if err := i.validate(); err != nil {
 		return fmt.Errorf("impact of %s: %w: %w", number, ErrEvent, err)
 	}
+	i = i.clone()
 	return m.decide(ctx, number, Event{Kind: Noted, By: by, What: "impact: " + i.String(), Why: why, Data: Data{Impact: &i}}, true)
 }
 

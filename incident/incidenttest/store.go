@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/andon-go/andon"
 	"github.com/andon-go/andon/incident"
 	"github.com/andon-go/andon/severity"
 )
@@ -60,7 +61,7 @@ func Event(n int) incident.Event {
 		What: fmt.Sprintf("event %d: <a> & \"b\"\n\\ | ` 🚨", n), Why: "the suite asked for it",
 		Data: incident.Data{
 			Condition: "trading-failures", Component: "venue/x", Level: severity.SEV2, DueAt: time.Date(2026, 3, 1, 13, 0, 0, 0, time.UTC),
-			Flight: []string{"a", "b"}, Impact: &incident.Impact{Lost: fmt.Sprintf("0.%03d", n), Currency: "USDT", Trades: &trades},
+			Flight: []string{"a", "b"}, Impact: &incident.Impact{Lost: incident.Money{"USDT": andon.NewDecimal(int64(n), 3)}, Trades: &trades},
 		},
 	}
 }

@@ -107,11 +107,11 @@ func (r Report) impact(d *doc) {
 	in, i := r.Incident, r.Incident.Impact
 	d.section(3, "Impact")
 	money := ""
-	if i.Lost != "" {
-		money = esc(i.Lost+" "+i.Currency) + " lost"
+	if len(i.Lost) > 0 {
+		money = esc(i.Lost.String()) + " lost"
 	}
-	if i.AtRisk != "" {
-		money += strings.Repeat(", ", min(1, len(money))) + esc(i.AtRisk+" "+i.Currency) + " at risk"
+	if len(i.AtRisk) > 0 {
+		money += strings.Repeat(", ", min(1, len(money))) + esc(i.AtRisk.String()) + " at risk"
 	}
 	known(d, "Financial Impact", money, "money lost or at risk")
 	known(d, "Trades Affected", counted(i.Trades, "trades failed or delayed"), "trades that failed or were delayed")

@@ -45,7 +45,7 @@ func story() []incident.Event {
 	add(6*time.Minute, incident.Acknowledged, "Ada", "acknowledged", "paged", incident.Data{})
 	add(7*time.Minute, incident.RoleGiven, "Ada", "Ada is Incident Commander", "needed", incident.Data{Role: incident.Commander, Contact: "Ada"})
 	add(20*time.Minute, incident.Noted, "Ada", "root cause: a torn write", "found by Ada", incident.Data{RootCause: "a torn write"})
-	add(21*time.Minute, incident.Noted, "Ada", "impact", "counted", incident.Data{Impact: &incident.Impact{Lost: andon.MustDecimal("12.50").String(), Currency: "USDT", Trades: &trades}})
+	add(21*time.Minute, incident.Noted, "Ada", "impact", "counted", incident.Data{Impact: &incident.Impact{Lost: incident.Money{"USDT": andon.MustDecimal("12.50")}, Trades: &trades}})
 	add(30*time.Minute, incident.Mitigated, "Ada", "mitigated", "rows repaired", incident.Data{})
 	add(40*time.Minute, incident.ItemProven, "checker", "All positions accounted for", "3 of 3", incident.Data{Item: "All positions accounted for"})
 	add(41*time.Minute, incident.Resolved, "Ada", "resolved", "book and venue agree", incident.Data{PostMortem: noon.Add(48 * time.Hour)})
