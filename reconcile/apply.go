@@ -45,6 +45,9 @@ type Result struct {
 // It is a dry run unless Approval.Commit says otherwise: the plan, both sides' facts and
 // the write gate are checked, and neither a name nor a Recorder is asked for.
 //
+// andon.ErrOutcomeUnknown says that the book gave no answer to the change: it was made or
+// it was not. The same plan, applied again, settles it: it is refused as applied, or made.
+//
 // When the error is ErrNotRecorded and Result.Repairs is not zero, the repairs are made
 // and only the outcome is missing from the timeline.
 func (r *Reconciler) Apply(ctx context.Context, p *Plan, approval Approval, now time.Time) (Result, error) {
@@ -82,6 +85,10 @@ func (r *Reconciler) Apply(ctx context.Context, p *Plan, approval Approval, now 
 	if errors.Is(err, ErrApplied) {  // by somebody else, just now
 		result.Already = true
 		return result, r.record(ctx, now, approval, p, "was applied already, nothing changed")
+	}
+	if errors.Is(err, andon.ErrOutcomeUnknown) {
+		err = fmt.Errorf("plan %s may have been applied, or not: %w: apply the same plan again, which settles it", p.ID, err)
+		return result, errors.Join(err, r.record(ctx, now, approval, p, "may have been applied, or not, until the same plan is applied again: "+err.Error()))
 	}
 	if err != nil {
 		err = fmt.Errorf("plan %s not applied: %w", p.ID, err)

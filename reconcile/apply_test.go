@@ -107,6 +107,31 @@ func TestLaw9_ALookUpIsAFactToo(t *testing.T) {
 	require.Empty(t, d.book.records.Orders)
 }
 
+// TestLaw6_AnApplyWithoutAnAnswerIsSettledByTheSamePlan: neither the error nor the
+// timeline says that nothing was done, and both say what to do.
+func TestLaw6_AnApplyWithoutAnAnswerIsSettledByTheSamePlan(t *testing.T) {
+	for _, silent := range []string{"before", "after"} {
+		t.Run(silent, func(t *testing.T) {
+			d := newDesk(t, reconcile.Records{}, &account{positions: []andon.Position{position("A", "3", "2")}, window: window})
+			p := d.plan(t)
+			d.book.silent = silent
+			result, err := d.apply(p)
+			require.ErrorIs(t, err, andon.ErrOutcomeUnknown)
+			require.EqualError(t, err, "plan "+p.ID+" may have been applied, or not: commit: connection reset: outcome unknown: apply the same plan again, which settles it")
+			require.Equal(t, reconcile.Result{Plan: p.ID}, result)
+			require.Len(t, d.log.lines, 2)
+			require.Contains(t, d.log.lines[1], "may have been applied, or not, until the same plan is applied again")
+			require.NotContains(t, d.log.lines[1], "not applied")
+
+			result, err = d.apply(p)
+			require.NoError(t, err)
+			require.Equal(t, silent == "after", result.Already)
+			require.Len(t, d.book.records.Positions, 1)
+			d.requireClean(t)
+		})
+	}
+}
+
 func TestApply_ABookIsToldWhoApproved(t *testing.T) {
 	d := newDesk(t, reconcile.Records{}, &account{positions: []andon.Position{position("A", "3", "2")}, window: window})
 	_, err := d.apply(d.plan(t))

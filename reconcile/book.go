@@ -22,7 +22,9 @@ type Book interface {
 	// Apply makes all edits in one transaction, or none, and remembers its id and who
 	// approved it. It is ErrApplied when the id was used before, and a *MovedError when
 	// the rows of a key are not exactly those that its edit expects. A book that keeps
-	// no rows of a subject refuses an edit of one with errors.ErrUnsupported.
+	// no rows of a subject refuses an edit of one with errors.ErrUnsupported. An error
+	// that is andon.ErrOutcomeUnknown says that it may have been made, as when a commit
+	// has no answer; every other one says that nothing was changed.
 	Apply(ctx context.Context, tx Transaction) error
 }
 

@@ -85,10 +85,11 @@
 //	         before anything is written
 //	         ErrMoved, *MovedError: a fact has moved since; the error names it
 //	         ErrUnanswered: a fact could not be read again
+//	         andon.ErrOutcomeUnknown: made or not; the same plan, applied again, settles it
 //	FileBook ErrCorrupt, *CorruptError: the file is torn, foreign or damaged; it names the line
 //	         ErrConflict, *ConflictError: another row with the same id is there already
 //
-// After any of them the book is what it was. A memory that cannot be read may have held a
+// After any other of them the book is what it was. A memory that cannot be read may have held a
 // confirmed mismatch: it halts, until a person has resumed.
 //
 // What is counted: andon.reconcile.discrepancies by kind, andon.reconcile.pending,

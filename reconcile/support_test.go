@@ -139,6 +139,7 @@ type memoryBook struct {
 	applied map[string]bool
 	last    reconcile.Transaction
 	fail    error
+	silent  string // "before" or "after" it is made, the next Apply gets no answer
 }
 
 func (b *memoryBook) Read(context.Context) (reconcile.Records, error) {
@@ -162,6 +163,10 @@ func (b *memoryBook) Apply(_ context.Context, tx reconcile.Transaction) error {
 	if b.applied[tx.ID] {
 		return reconcile.ErrApplied
 	}
+	silent := b.silent
+	if b.silent = ""; silent == "before" {
+		return fmt.Errorf("commit: connection reset: %w", andon.ErrOutcomeUnknown)
+	}
 	next, err := b.records.Edit(tx.Edits)
 	if err != nil {
 		return err
@@ -170,6 +175,9 @@ func (b *memoryBook) Apply(_ context.Context, tx reconcile.Transaction) error {
 		b.applied = map[string]bool{}
 	}
 	b.records, b.applied[tx.ID], b.last = next, true, tx
+	if silent != "" {
+		return fmt.Errorf("commit: connection reset: %w", andon.ErrOutcomeUnknown)
+	}
 	return nil
 }
 

@@ -109,7 +109,7 @@ func (c *Config) setDefaults() {
 func (c Config) validate() error {
 	var problems []error
 	add := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
-	if c.Key.private == nil {
+	if c.Key.sign == nil {
 		add("Key: is missing: read it with ParseKey")
 	} else if _, err := parseAddress(c.Account); err != nil {
 		add("Account: %w", err)

@@ -11,10 +11,14 @@ import (
 	"strings"
 )
 
-// Key is a Sui Ed25519 key. However it is printed, marshalled or logged, only its
-// address is seen. The zero Key is none.
+// Key is a Sui Ed25519 key. However it is printed, marshalled or logged, alone or within
+// what holds it, at most its public part is seen. The zero Key is none.
 type Key struct {
-	private ed25519.PrivateKey
+	public ed25519.PublicKey
+
+	// sign has the secret to itself: what prints by reflection, as fmt does with the
+	// unexported fields of whoever holds a Key, does not see into a function.
+	sign func(message []byte) []byte
 }
 
 // ParseKey reads a key as Sui's tools write it: suiprivkey1 and the rest of it, 32 bytes
@@ -25,7 +29,11 @@ func ParseKey(secret string) (Key, error) {
 	if err != nil {
 		return Key{}, fmt.Errorf("bluefin key: %w", err)
 	}
-	return Key{ed25519.NewKeyFromSeed(seed)}, nil
+	private := ed25519.NewKeyFromSeed(seed)
+	return Key{
+		public: private.Public().(ed25519.PublicKey),
+		sign:   func(message []byte) []byte { return ed25519.Sign(private, message) },
+	}, nil
 }
 
 func parseSeed(secret string) ([]byte, error) {
@@ -125,7 +133,7 @@ func cutLast(s, sep string) (before, after string, found bool) {
 
 // Address returns the key's address on Sui, which is no secret; empty for the zero Key.
 func (k Key) Address() string {
-	if k.private == nil {
+	if k.sign == nil {
 		return ""
 	}
 	return "0x" + hex.EncodeToString(k.address())

@@ -2,7 +2,6 @@ package bluefin
 
 import (
 	"bytes"
-	"crypto/ed25519"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/hex"
@@ -19,7 +18,7 @@ const flagEd25519 = 0
 
 // address is the hash of the scheme and the public key.
 func (k Key) address() []byte {
-	sum := blake2b.Sum256(append([]byte{flagEd25519}, k.private.Public().(ed25519.PublicKey)...))
+	sum := blake2b.Sum256(append([]byte{flagEd25519}, k.public...))
 	return sum[:]
 }
 
@@ -27,8 +26,8 @@ func (k Key) address() []byte {
 // length, the bytes. The signature carries the scheme and the public key.
 func (k Key) signMessage(message []byte) string {
 	digest := blake2b.Sum256(append(appendLength([]byte{3, 0, 0}, len(message)), message...))
-	signature := append([]byte{flagEd25519}, ed25519.Sign(k.private, digest[:])...)
-	return base64.StdEncoding.EncodeToString(append(signature, k.private.Public().(ed25519.PublicKey)...))
+	signature := append([]byte{flagEd25519}, k.sign(digest[:])...)
+	return base64.StdEncoding.EncodeToString(append(signature, k.public...))
 }
 
 // appendLength appends a length as BCS has it: 7 bits a byte, the lowest first.

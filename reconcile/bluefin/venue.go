@@ -73,8 +73,7 @@ func (v *Venue) String() string {
 	return fmt.Sprintf("bluefin %s, account %s", v.config.Name, v.config.Account)
 }
 
-// Format writes String whatever the verb: fmt would otherwise print the key, since it
-// does not ask unexported fields how they want to be shown.
+// Format writes String whatever the verb, and so no token of a session.
 func (v *Venue) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, v.String()) } // fmt takes no error here
 
 // do sends a request with the token of a session. A token that the venue does not accept

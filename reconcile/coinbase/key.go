@@ -14,13 +14,15 @@ import (
 	"strings"
 )
 
-// Key is a CDP API key. However it is printed, marshalled or logged, only its name is
-// seen. The zero Key is none.
+// Key is a CDP API key. However it is printed, marshalled or logged, alone or within what
+// holds it, at most its name is seen. The zero Key is none.
 type Key struct {
 	name string
-	ec   *ecdsa.PrivateKey // one of the two
-	ed   ed25519.PrivateKey
 	alg  string
+
+	// sign has the secret to itself: what prints by reflection, as fmt does with the
+	// unexported fields of whoever holds a Key, does not see into a function.
+	sign func(message []byte) ([]byte, error)
 }
 
 // ParseKey reads a key: its name, such as organizations/{id}/apiKeys/{id}, and its
@@ -88,10 +90,12 @@ func ecKey(key *ecdsa.PrivateKey) (Key, error) {
 	if key.Curve != elliptic.P256() {
 		return Key{}, fmt.Errorf("its curve is %s, want P-256", key.Curve.Params().Name)
 	}
-	return Key{ec: key, alg: "ES256"}, nil
+	return Key{alg: "ES256", sign: func(message []byte) ([]byte, error) { return signEC(key, message) }}, nil
 }
 
-func edKey(key ed25519.PrivateKey) Key { return Key{ed: key, alg: "EdDSA"} }
+func edKey(key ed25519.PrivateKey) Key {
+	return Key{alg: "EdDSA", sign: func(message []byte) ([]byte, error) { return ed25519.Sign(key, message), nil }}
+}
 
 // Name returns the key's name, which is no secret.
 func (k Key) Name() string { return k.name }

@@ -2,7 +2,6 @@ package coinbase
 
 import (
 	"crypto/ecdsa"
-	"crypto/ed25519"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -58,13 +57,10 @@ func (k Key) token(uri string, now time.Time, life time.Duration) (string, error
 	return signed + "." + base64.RawURLEncoding.EncodeToString(signature), nil
 }
 
-// sign returns a signature as JWS wants it; for ES256 that is r and s of 32 bytes each.
-func (k Key) sign(message []byte) ([]byte, error) {
-	if k.ed != nil {
-		return ed25519.Sign(k.ed, message), nil
-	}
+// signEC returns a signature as JWS wants it for ES256: r and s of 32 bytes each.
+func signEC(key *ecdsa.PrivateKey, message []byte) ([]byte, error) {
 	digest := sha256.Sum256(message)
-	r, s, err := ecdsa.Sign(rand.Reader, k.ec, digest[:])
+	r, s, err := ecdsa.Sign(rand.Reader, key, digest[:])
 	if err != nil {
 		return nil, err
 	}

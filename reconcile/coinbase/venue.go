@@ -65,8 +65,7 @@ func (v *Venue) Close() error {
 // String returns "coinbase", the name of the rows and the key's name.
 func (v *Venue) String() string { return fmt.Sprintf("coinbase %s, %v", v.config.Name, v.config.Key) }
 
-// Format writes String whatever the verb: fmt would otherwise print the key, since it
-// does not ask unexported fields how they want to be shown.
+// Format writes String whatever the verb.
 func (v *Venue) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, v.String()) } // fmt takes no error here
 
 // prefix stands before every path of the API.

@@ -1,11 +1,12 @@
 package coinbase_test
 
 import (
-	"bytes"
-	"encoding/json"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/pem"
 	"errors"
 	"fmt"
-	"log/slog"
+	"math/big"
 	"strings"
 	"testing"
 	"time"
@@ -83,59 +84,89 @@ func TestParseKey_SaysWhatIsWrongAndNothingOfTheSecret(t *testing.T) {
 	}
 }
 
-// TestSecrets_StandNowhere prints, marshals and logs everything that holds the key, and
-// every error that a venue can provoke, even one that says the token back.
+// TestSecrets_StandNowhere prints, marshals and logs everything that holds a key of either
+// kind, alone and within a bot's own structs, and every error that a venue can provoke,
+// even one that says the token back.
 func TestSecrets_StandNowhere(t *testing.T) {
-	secret, public := edSecret(t)
-	key, err := coinbase.ParseKey(keyName, secret)
+	ed, public := edSecret(t)
+	seed, err := base64.StdEncoding.DecodeString(ed)
 	require.NoError(t, err)
-	s := newServer(t, keyName, public)
-	config := coinbase.Config{Key: key, Spot: true, BaseURL: s.http.URL, PerSecond: 5000}
-	v, err := coinbase.New(config)
+	ec, _ := ecSecret(t)
+	block, _ := pem.Decode([]byte(ec))
+	private, err := x509.ParseECPrivateKey(block.Bytes)
 	require.NoError(t, err)
-	defer v.Close()
+	scalar, err := private.Bytes()
+	require.NoError(t, err)
+	body := strings.Split(ec, "\n")[1]
+	d := new(big.Int).SetBytes(scalar)
+	canaries := []string{ed, ed[:40], fmt.Sprintf("%x", ed[:20]), body, body[:40], d.String()}
+	for _, secret := range [][]byte{seed[:8], scalar[:8]} {
+		canaries = append(canaries, fmt.Sprintf("%x", secret), fmt.Sprintf("%X", secret), strings.Trim(fmt.Sprint(secret), "[]"),
+			strings.Trim(strings.TrimPrefix(fmt.Sprintf("%#v", secret), "[]byte"), "{}"), base64.StdEncoding.EncodeToString(secret)[:9],
+			fmt.Sprintf("% x", secret))
+	}
 
-	var out bytes.Buffer
-	log := slog.New(slog.NewTextHandler(&out, nil))
-	jsonLog := slog.New(slog.NewJSONHandler(&out, nil))
-	show := func(values ...any) {
-		for _, x := range values {
-			for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%d"} {
-				fmt.Fprintf(&out, verb+"\n", x)
-			}
-			if b, err := json.Marshal(x); err == nil {
-				out.Write(b)
-			}
-			log.Info("x", "value", x)
-			jsonLog.Info("x", "value", x)
-		}
-	}
-	show(key, &key, config, &config, v, []any{key, config}, map[string]any{"k": key})
+	var out paper
 	var tokens []string
-	for _, f := range []fault{{status: 400}, {status: 401}, {status: 403}, {status: 404}, {status: 500}, {cut: true}, {half: true}, {status: 200, body: "no"}} {
-		s.always("", f)
-		_, err := v.Submit(t.Context(), buy("c-1"))
-		show(err)
-		_, err = v.Positions(t.Context())
-		show(err)
-	}
 	echo := echoServer(t, &tokens)
-	config.BaseURL = echo
-	v2, err := coinbase.New(config)
-	require.NoError(t, err)
-	defer v2.Close()
-	_, err = v2.Positions(t.Context())
-	show(err)
-	_, err = v2.Submit(t.Context(), buy("c-2"))
-	show(err)
-	require.NotEmpty(t, tokens)
-	text := out.String()
-	require.Contains(t, text, keyName, "the name is no secret")
-	for _, canary := range append(tokens, secret, secret[:40], fmt.Sprintf("%x", secret[:20])) {
-		if i := strings.Index(text, canary); i >= 0 {
-			require.Fail(t, "a secret is shown", "%s", text[max(0, i-300):i])
+	s := newServer(t, keyName, public)
+	for _, secret := range []string{ed, ec} {
+		key, err := coinbase.ParseKey(keyName, secret)
+		require.NoError(t, err)
+		config := coinbase.Config{Key: key, Spot: true, Futures: true, Perpetuals: "p", BaseURL: s.http.URL, PerSecond: 5000}
+		v, err := coinbase.New(config)
+		require.NoError(t, err)
+		defer v.Close()
+		h := holder{Key: key, Config: config, key: key, config: &config, keys: map[string]coinbase.Key{"k": key}, any: key, venue: v}
+		out.show(key, &key, config, &config, v, []any{key, config}, map[string]any{"k": key}, h, &h, []holder{h}, map[string]*holder{"h": &h})
+		for _, f := range []fault{{status: 400}, {status: 401}, {status: 403}, {status: 404}, {status: 500}, {cut: true}, {half: true}, {status: 200, body: "no"}} {
+			s.always("", f)
+			_, err := v.Submit(t.Context(), buy("c-1"))
+			out.show(err)
+			_, err = v.Positions(t.Context())
+			out.show(err)
 		}
+
+		config.BaseURL, config.CancelWait = echo, 1
+		v, err = coinbase.New(config)
+		require.NoError(t, err)
+		defer v.Close()
+		asked := len(tokens)
+		out.everything(t, v)
+		require.Greater(t, len(tokens), asked+10)
 	}
+	require.Contains(t, out.String(), keyName, "the name is no secret")
+	require.Contains(t, out.String(), "[secret]", "the venue said tokens back")
+	out.requireNone(t, append(canaries, tokens...)...)
+}
+
+// everything shows what comes of each call.
+func (p *paper) everything(t *testing.T, v *coinbase.Venue) {
+	ctx := t.Context()
+	one := func(_ any, err error) {
+		require.Error(t, err)
+		p.show(err)
+	}
+	live := buy("c-1")
+	live.VenueID = "o-1"
+	one(v.Positions(ctx))
+	one(v.Orders(ctx))
+	one(v.Balances(ctx))
+	one(v.Fills(ctx, "BTC-USD", time.Time{}))
+	_, _, err := v.Reports(ctx)
+	one(nil, err)
+	one(v.Lookup(ctx, "BTC-USD", "c-1"))
+	one(v.Submit(ctx, buy("c-1")))
+	one(v.SubmitBracket(ctx, andon.Order{ClientID: "c-2", Venue: "coinbase", Symbol: "BTC-USD", Side: andon.Sell, Kind: andon.StopMarket,
+		Quantity: dec("1"), Trigger: dec("90")}, dec("120")))
+	one(nil, v.Cancel(ctx, live))
+	one(v.CancelOrders(ctx, []andon.Order{live}))
+	one(v.CancelAll(ctx, "BTC-USD"))
+	auth, err := v.CheckAuth(ctx)
+	one(auth, err)
+	c := v.TestConnection(ctx)
+	one(c, c.Err())
+	p.show(auth, c)
 }
 
 func TestConfig_NamesEveryFieldThatIsWrong(t *testing.T) {

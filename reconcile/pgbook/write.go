@@ -64,7 +64,7 @@ func (b *Book) attempt(ctx context.Context, settle func(context.Context) (bool, 
 	done, settleErr := settle(context.WithoutCancel(ctx))
 	switch {
 	case settleErr != nil:
-		return fmt.Errorf("%w: the connection broke during the commit and the database cannot be asked: %w: apply the same transaction again",
+		return fmt.Errorf("%w: the connection broke during the commit and the database cannot be asked: %w",
 			andon.ErrOutcomeUnknown, errors.Join(err, settleErr))
 	case done:
 		return nil
