@@ -16,6 +16,7 @@ import (
 type relation struct {
 	oid   int64
 	bytes int64 // of its pages
+	rows  int64 // about
 	heap  bool
 }
 
@@ -109,12 +110,12 @@ func (r *reader) tables(ctx context.Context) error {
 			coalesce(pg_get_expr(c.relpartbound, c.oid), ''), coalesce(pg_get_partkeydef(c.oid), ''),
 			CASE c.relreplident WHEN 'f' THEN 'FULL' WHEN 'n' THEN 'NOTHING' WHEN 'i' THEN 'USING INDEX ' || (SELECT quote_ident(ic.relname)
 				FROM pg_index x JOIN pg_class ic ON ic.oid = x.indexrelid WHERE x.indrelid = c.oid AND x.indisreplident) ELSE '' END,
-			CASE WHEN c.relkind = 'r' THEN pg_relation_size(c.oid) ELSE 0 END
+			CASE WHEN c.relkind = 'r' THEN pg_relation_size(c.oid) ELSE 0 END, CASE WHEN c.relkind = 'r' THEN greatest(c.reltuples, 0) ELSE 0 END::int8
 		FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace LEFT JOIN pg_am am ON am.oid = c.relam
 		WHERE c.oid = ANY ($1) ORDER BY cardinality(ARRAY(SELECT pg_partition_ancestors(c.oid))), n.nspname, c.relname`,
 		[]any{
 			&rel.oid, &t.Schema, &t.Name, &t.Owner, &t.Unlogged, &t.Method, &t.Options, &t.Comment, &t.Parent, &t.Bound, &t.PartitionKey,
-			&t.Identity, &rel.bytes,
+			&t.Identity, &rel.bytes, &rel.rows,
 		},
 		func() error {
 			rel.heap = t.Method == "heap"

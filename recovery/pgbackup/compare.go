@@ -30,7 +30,7 @@ func (r *restoration) compare(ctx context.Context, conn *pgx.Conn) error {
 	return r.position(ctx, conn)
 }
 
-// rows compares the rows of each table with those that Verify read.
+// rows compares the rows of each table with those that were read from the backup.
 func (r *restoration) rows(ctx context.Context) error {
 	var (
 		tasks []task
@@ -43,8 +43,8 @@ func (r *restoration) rows(ctx context.Context) error {
 			continue
 		}
 		got[t.String()] = &rowsDigest{}
-		for _, c := range d.Chunks { // its pages are about as many as they were
-			tasks = append(tasks, task{c.Raw, func(ctx context.Context, conn *pgx.Conn) error {
+		for _, c := range d.Pieces { // its pages are about as many as they were
+			tasks = append(tasks, task{c.Bytes, func(ctx context.Context, conn *pgx.Conn) error {
 				part := newDigester(t)
 				err := copyRows(ctx, conn, copyRange(r.l.place(t.Schema, t.Name), d.Columns, c.From, c.Until), len(d.Columns), part.add)
 				mu.Lock()
@@ -61,8 +61,8 @@ func (r *restoration) rows(ctx context.Context) error {
 		if data, _ := r.m.data(name); d.rows != data.Rows {
 			return &DiffersError{name, "rows", fmt.Sprint(data.Rows), fmt.Sprint(d.rows)}
 		}
-		if d.String() != r.digests[name] {
-			return &DiffersError{name, "digest of its rows", r.digests[name], d.String()}
+		if want := r.loaded[name]; *d != *want {
+			return &DiffersError{name, "digest of its rows", want.String(), d.String()}
 		}
 	}
 	return nil
@@ -112,31 +112,6 @@ func eachRow(from io.Reader, fields int, f func(row []byte) error) error {
 			return err
 		}
 	}
-}
-
-// batched gathers what comes row by row.
-type batched struct {
-	to  io.Writer
-	buf []byte
-}
-
-func (b *batched) Write(p []byte) (int, error) {
-	if len(b.buf)+len(p) > cap(b.buf) {
-		if err := b.flush(); err != nil {
-			return 0, err
-		}
-	}
-	if len(p) > cap(b.buf) {
-		return b.to.Write(p)
-	}
-	b.buf = append(b.buf, p...)
-	return len(p), nil
-}
-
-func (b *batched) flush() error {
-	_, err := b.to.Write(b.buf)
-	b.buf = b.buf[:0]
-	return err
 }
 
 // totals compares Config.Sums as they were then.

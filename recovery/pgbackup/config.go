@@ -5,13 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"maps"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5"
 	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/codes"
 	"go.opentelemetry.io/otel/trace"
 
 	"github.com/andon-go/andon/recovery"
@@ -25,11 +25,9 @@ type Config struct {
 	// Required.
 	Conn *pgx.ConnConfig
 
-	// Storage is where the backups of this component lie. Required.
-	Storage Storage
-
-	// Component is what the tables belong to. Defaults to recovery.PositionDatabase.
-	Component recovery.Component
+	// Repository is where the backups lie. Its chunks bound the memory: a backup and
+	// a restore hold one or two for each of the Workers. Required.
+	Repository *recovery.Repository
 
 	// Tables are those to back up, as schema.table; a name without a schema is in
 	// public. A partitioned table stands for all its partitions. Defaults to every
@@ -39,9 +37,9 @@ type Config struct {
 	// Workers is how many connections read or write at once. Defaults to 2.
 	Workers int
 
-	// ChunkBytes is how much of a table, in bytes of its pages, one object holds: a
+	// PieceBytes is how much of a table, in bytes of its pages, is read at a time: a
 	// larger table is split among the workers. Defaults to 64 MiB.
-	ChunkBytes int64
+	PieceBytes int64
 
 	// Rate bounds how much all workers of a backup read together, in bytes per
 	// second of rows as they come from the server. Defaults to 0, no bound.
@@ -63,10 +61,6 @@ type Config struct {
 	// is not there the backup says so in its notes. Defaults to pg_dump.
 	PgDump string
 
-	// Versions is written into each manifest: of the bot, of its migrations, of what
-	// else a restore should know. Defaults to none.
-	Versions map[string]string
-
 	// Recorder puts a restore, a repair and the dropping of replaced rows on the
 	// timeline before they begin. Without one none of them is possible.
 	Recorder recovery.Recorder
@@ -75,10 +69,6 @@ type Config struct {
 	// the tables and nobody will until the call has returned, as when the write
 	// gate is closed. Without it no table that is there can be replaced.
 	Idle func(ctx context.Context) error
-
-	// Progress, if set, is told how far a backup is, about once for each 16 MiB, by
-	// several goroutines, one at a time.
-	Progress func(Progress)
 
 	// Logger gets what a backup notes about itself. Defaults to slog.Default().
 	Logger *slog.Logger
@@ -95,24 +85,12 @@ type Sum struct {
 	Of    string `json:"of"`
 }
 
-// Progress is how far a backup is.
-type Progress struct {
-	Backup string
-	Rows   int64 // read so far
-	Bytes  int64 // of rows read so far, before compression
-	Pages  int64 // bytes of the tables' pages whose rows are stored
-	Total  int64 // bytes of all the tables' pages
-}
-
 func (c Config) withDefaults() Config {
-	if c.Component == "" {
-		c.Component = recovery.PositionDatabase
-	}
 	if c.Workers == 0 {
 		c.Workers = 2
 	}
-	if c.ChunkBytes == 0 {
-		c.ChunkBytes = 64 << 20
+	if c.PieceBytes == 0 {
+		c.PieceBytes = 64 << 20
 	}
 	if c.LockTimeout == 0 {
 		c.LockTimeout = time.Second
@@ -134,7 +112,6 @@ func (c Config) withDefaults() Config {
 	for i := range c.Sums {
 		c.Sums[i].Table = qualified(c.Sums[i].Table)
 	}
-	c.Versions = maps.Clone(c.Versions)
 	return c
 }
 
@@ -143,14 +120,14 @@ func (c Config) validate() error {
 	if c.Conn == nil {
 		errs = append(errs, errors.New("Conn: is nil"))
 	}
-	if c.Storage == nil {
-		errs = append(errs, errors.New("Storage: is nil"))
+	if c.Repository == nil {
+		errs = append(errs, errors.New("Repository: is nil"))
 	}
 	if c.Workers < 1 || c.Workers > 64 {
 		errs = append(errs, fmt.Errorf("Workers: %d, want 1 to 64", c.Workers))
 	}
-	if c.ChunkBytes < 1<<20 {
-		errs = append(errs, fmt.Errorf("ChunkBytes: %d, want at least 1 MiB", c.ChunkBytes))
+	if c.PieceBytes < 1<<20 {
+		errs = append(errs, fmt.Errorf("PieceBytes: %d, want at least 1 MiB", c.PieceBytes))
 	}
 	if c.Rate < 0 {
 		errs = append(errs, fmt.Errorf("Rate: %d is negative", c.Rate))
@@ -198,4 +175,31 @@ func New(cfg Config) (*Store, error) {
 	}
 	cfg.Conn = cfg.Conn.Copy()
 	return &Store{cfg, cfg.TracerProvider.Tracer("github.com/andon-go/andon/recovery/pgbackup")}, nil
+}
+
+// Verify reads a backup back, every byte, and keeps the verdict: see
+// recovery.Repository.
+func (s *Store) Verify(ctx context.Context, name string, now time.Time) (recovery.Backup, error) {
+	ctx, span := s.tracer.Start(ctx, "pgbackup.Verify")
+	b, err := s.cfg.Repository.Verify(ctx, name, now)
+	endSpan(span, err)
+	return b, err
+}
+
+// Backups lists the backups in any state, newest first.
+func (s *Store) Backups(ctx context.Context) ([]recovery.Backup, error) {
+	return s.cfg.Repository.Backups(ctx)
+}
+
+// Delete removes a backup, unless it is the only one that counts.
+func (s *Store) Delete(ctx context.Context, name string) error {
+	return s.cfg.Repository.Delete(ctx, name)
+}
+
+// endSpan ends a span with what came of it.
+func endSpan(span trace.Span, err error) {
+	if err != nil {
+		span.SetStatus(codes.Error, err.Error())
+	}
+	span.End()
 }

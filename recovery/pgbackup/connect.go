@@ -2,7 +2,6 @@ package pgbackup
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -49,14 +48,12 @@ func (s *Store) connect(ctx context.Context) (*pgx.Conn, error) {
 // closing bounds how long a session is given to say goodbye.
 const closing = 5 * time.Second
 
-// disconnect ends a session, and with it its transaction and its locks.
-func disconnect(ctx context.Context, conn *pgx.Conn) error {
+// disconnect ends a session, and with it its transaction and its locks. That it cannot
+// say goodbye changes nothing of what was done, and so is no error.
+func disconnect(ctx context.Context, conn *pgx.Conn) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closing)
 	defer cancel()
-	if err := conn.Close(ctx); err != nil && !errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("disconnecting: %w", err)
-	}
-	return nil
+	_ = conn.Close(ctx)
 }
 
 // ident quotes a name.

@@ -12,46 +12,39 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/andon-go/andon/recovery"
 )
 
+// maxSchema bounds what pg_dump may say of a schema, in bytes. It is held in memory:
+// one that fails in its middle leaves nothing in the backup.
+const maxSchema = 16 << 20
+
 // dumpSchema adds the whole schema of the database, as pg_dump prints it, in the
-// same snapshot. Without it a backup is one of tables; it says so.
+// same snapshot. A backup without it is one of tables, and says so; an older pg_dump
+// refuses a newer server, and the rows are safe without it.
 func (w *snapshot) dumpSchema(ctx context.Context, _ *pgx.Conn) error {
 	program, err := exec.LookPath(w.s.cfg.PgDump)
-	if err != nil {
-		w.addNote("views, functions and whatever else is no table are not in the backup: " + err.Error())
-		return nil
+	var text []byte
+	if err == nil {
+		text, err = w.runDump(ctx, program)
 	}
-	object, err := putCompressed(ctx, w.s.cfg.Storage, w.name, schemaObject, func(to io.Writer) error {
-		return w.runDump(ctx, program, to)
-	})
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if failed, ok := errors.AsType[*dumpError](err); ok {
-		// An older pg_dump refuses a newer server. The rows are safe without it.
-		w.addNote("views, functions and whatever else is no table are not in the backup: " + failed.Error())
+	if err != nil {
+		w.mu.Lock()
+		defer w.mu.Unlock()
+		w.d.note("views, functions and whatever else is no table are not in the backup: " + err.Error())
 		return nil
 	}
-	if err != nil {
+	return w.write(ctx, schemaPart, func(part *recovery.PartWriter) error {
+		_, err := part.Write(text)
 		return err
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.m.SchemaSQL = &object
-	return nil
+	})
 }
 
-// dumpError is what pg_dump said.
-type dumpError struct {
-	err    error
-	stderr string
-}
-
-func (e *dumpError) Error() string { return fmt.Sprintf("pg_dump: %v: %s", e.err, e.stderr) }
-func (e *dumpError) Unwrap() error { return e.err }
-
-func (w *snapshot) runDump(ctx context.Context, program string, to io.Writer) error {
+func (w *snapshot) runDump(ctx context.Context, program string) ([]byte, error) {
 	cfg := w.s.cfg.Conn
 	cmd := exec.CommandContext(ctx, program, "--schema-only", "--no-password", "--snapshot="+w.id,
 		"--lock-wait-timeout="+strconv.FormatInt(w.s.cfg.LockTimeout.Milliseconds(), 10))
@@ -64,16 +57,37 @@ func (w *snapshot) runDump(ctx context.Context, program string, to io.Writer) er
 		cmd.Env = append(cmd.Env, "PGSSLMODE=require")
 	}
 	cmd.WaitDelay = 5 * time.Second
-	var stderr bytes.Buffer
-	cmd.Stdout, cmd.Stderr = to, &stderr
+	var text, stderr bounded
+	cmd.Stdout, cmd.Stderr = &text, &stderr
 	if err := cmd.Run(); err != nil {
-		return &dumpError{err, string(bytes.TrimSpace(stderr.Bytes()))}
+		return nil, fmt.Errorf("pg_dump: %w: %s", err, bytes.TrimSpace(stderr.Bytes()))
 	}
-	return nil
+	return text.Bytes(), nil
 }
 
-func (w *snapshot) addNote(text string) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.m.note(text)
+// bounded is a buffer that refuses what is too long.
+type bounded struct{ bytes.Buffer }
+
+func (b *bounded) Write(p []byte) (int, error) {
+	if b.Len()+len(p) > maxSchema {
+		return 0, fmt.Errorf("more than %d bytes", maxSchema)
+	}
+	return b.Buffer.Write(p)
+}
+
+// SchemaSQL returns the whole schema of the database, as pg_dump printed it for a
+// backup that counts: for psql, before a restore into an empty database. It is
+// fs.ErrNotExist where the program was not there.
+func (s *Store) SchemaSQL(ctx context.Context, name string) (_ string, err error) {
+	reader, err := s.cfg.Repository.Read(ctx, name)
+	if err != nil {
+		return "", err
+	}
+	part, err := reader.Open(ctx, schemaPart)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, part.Close()) }()
+	text, err := io.ReadAll(io.LimitReader(part, maxSchema))
+	return string(text), err
 }

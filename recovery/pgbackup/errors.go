@@ -23,9 +23,6 @@ var (
 	// in *UnsupportedError.
 	ErrUnsupported = errors.New("not supported")
 
-	// ErrNotVerified says that a backup does not count: verify it first.
-	ErrNotVerified = errors.New("the backup is not verified")
-
 	// ErrMoved says that the facts of a plan are not so any more: make a new one.
 	ErrMoved = errors.New("the facts of the plan have moved")
 

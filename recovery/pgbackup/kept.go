@@ -27,7 +27,7 @@ func (s *Store) Kept(ctx context.Context) (_ []Kept, err error) {
 	if err != nil {
 		return nil, err
 	}
-	defer func() { err = errors.Join(err, disconnect(ctx, conn)) }()
+	defer disconnect(ctx, conn)
 	rows, err := conn.Query(ctx, `SELECT n.nspname, coalesce(obj_description(n.oid, 'pg_namespace'), ''),
 			ARRAY(SELECT c.relname::text FROM pg_class c WHERE c.relnamespace = n.oid AND c.relkind IN ('r', 'p') ORDER BY 1),
 			(SELECT coalesce(sum(pg_total_relation_size(c.oid)), 0) FROM pg_class c WHERE c.relnamespace = n.oid AND c.relkind IN ('r', 'p'))::int8
@@ -76,6 +76,6 @@ func (s *Store) DropKept(ctx context.Context, schema, who, why string, now time.
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, disconnect(ctx, conn)) }()
+	defer disconnect(ctx, conn)
 	return run(ctx, conn, []string{"DROP SCHEMA " + ident(schema) + " CASCADE"})
 }

@@ -1,37 +1,23 @@
 package pgbackup
 
 import (
+	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
-	"path"
-	"time"
 
 	"github.com/andon-go/andon/recovery"
 )
 
-// The objects of a backup, below its name.
-const (
-	begunObject    = "begun"
-	manifestObject = "manifest"
-	verdictObject  = "verdict"
-	restoredObject = "restored"
-	schemaObject   = "schema.sql.zst"
-	dataPrefix     = "data/"
-)
+// schemaPart is the part with what pg_dump --schema-only wrote.
+const schemaPart = "schema.sql"
 
-// Manifest is the commit record of a backup: what it holds and where it came from. It
-// is written last.
-type Manifest struct {
-	Name        string             `json:"name"`
-	Component   recovery.Component `json:"component"`
-	At          time.Time          `json:"at"`
-	CompletedAt time.Time          `json:"completed_at"`
-	Source      Source             `json:"source"`
-	Versions    map[string]string  `json:"versions,omitempty"`
-	Schema      Schema             `json:"schema"`
-	Data        []TableData        `json:"data"`
-	SchemaSQL   *Object            `json:"schema_sql,omitempty"` // what pg_dump --schema-only wrote
-	Sums        []Total            `json:"sums,omitempty"`
+// Details are what the manifest of a backup says beside its parts.
+type Details struct {
+	Source Source      `json:"source"`
+	Schema Schema      `json:"schema"`
+	Data   []TableData `json:"data"`
+	Sums   []Total     `json:"sums,omitempty"`
 
 	// Notes say what is in the database and not in the backup.
 	Notes []string `json:"notes,omitempty"`
@@ -55,27 +41,19 @@ type TableData struct {
 	Columns []string `json:"columns"`
 	Rows    int64    `json:"rows"`
 	Bytes   int64    `json:"bytes"` // of the rows, before compression
-	Chunks  []Chunk  `json:"chunks"`
+	Pieces  []Piece  `json:"pieces"`
 }
 
-// Chunk is an object with some of a table's rows: COPY's binary format, compressed with
-// zstd.
-type Chunk struct {
-	Object
-	Rows  int64 `json:"rows"`
-	Raw   int64 `json:"raw"`            // bytes before compression
-	From  int64 `json:"from,omitempty"` // the first page
-	Until int64 `json:"until"`          // the page after the last; -1 for all that follow
+// Piece is a part of a backup with some of a table's rows, in COPY's binary format.
+type Piece struct {
+	Part  string `json:"part"`
+	Rows  int64  `json:"rows"`
+	Bytes int64  `json:"bytes"`
+	From  int64  `json:"from,omitempty"` // the first page
+	Until int64  `json:"until"`          // the page after the last; -1 for all that follow
 }
 
-// Object is an object of a backup.
-type Object struct {
-	Name   string `json:"name"` // below the backup's
-	Bytes  int64  `json:"bytes"`
-	SHA256 string `json:"sha256"`
-}
-
-// Total is one line of a Sum. Sum is exact and empty where there is no number to add.
+// Total is one line of a Sum. Total is exact, and empty where there is no number to add.
 type Total struct {
 	Sum
 	Group string `json:"group"`
@@ -84,81 +62,62 @@ type Total struct {
 	Total string `json:"total"`
 }
 
-// verdict is the outcome of the newest Verify.
-type verdict struct {
-	Manifest string    `json:"manifest"` // SHA-256 of the commit record that it is about
-	At       time.Time `json:"at"`
-
-	// Digests are those of the rows of each table, by its name.
-	Digests map[string]string `json:"digests,omitempty"`
-
-	Object string `json:"object,omitempty"` // the one that differs
-	Reason string `json:"reason,omitempty"` // how; empty when nothing does
-}
-
-// measured is the newest restore that was measured.
-type measured struct {
-	Manifest string        `json:"manifest"`
-	At       time.Time     `json:"at"`
-	Took     time.Duration `json:"took"`
-}
-
-// objects returns every object that the manifest names.
-func (m *Manifest) objects() []Object {
-	var all []Object
-	for _, d := range m.Data {
-		for _, c := range d.Chunks {
-			all = append(all, c.Object)
-		}
-	}
-	if m.SchemaSQL != nil {
-		all = append(all, *m.SchemaSQL)
-	}
-	return all
-}
-
-// data returns what the manifest says of a table's rows.
-func (m *Manifest) data(table string) (TableData, bool) {
-	for _, d := range m.Data {
-		if d.Table == table {
-			return d, true
+// data returns what is said of a table's rows.
+func (d *Details) data(table string) (TableData, bool) {
+	for _, t := range d.Data {
+		if t.Table == table {
+			return t, true
 		}
 	}
 	return TableData{}, false
 }
 
-// validate finds a commit record that no backup could have written.
-func (m *Manifest) validate() error {
+// validate finds details that no backup could have written.
+func (d *Details) validate(m *recovery.Manifest) error {
 	var errs []error
-	if m.At.IsZero() || m.CompletedAt.Before(m.At) {
-		errs = append(errs, fmt.Errorf("it was completed at %v and begun at %v", m.CompletedAt, m.At))
+	if len(d.Data) == 0 {
+		errs = append(errs, errors.New("there is no table"))
 	}
-	if len(m.Data) == 0 {
-		errs = append(errs, errors.New("it holds no table"))
-	}
-	seen := map[string]bool{}
-	for _, o := range m.objects() {
-		if o.Bytes <= 0 || len(o.SHA256) != 64 || path.Clean(o.Name) != o.Name || seen[o.Name] {
-			errs = append(errs, fmt.Errorf("its object %q makes no sense", o.Name))
+	for _, t := range d.Data {
+		var rows, bytes int64
+		for _, p := range t.Pieces {
+			rows, bytes = rows+p.Rows, bytes+p.Bytes
+			part, ok := m.Part(p.Part)
+			if !ok || part.Rows != p.Rows || part.Bytes != p.Bytes {
+				errs = append(errs, fmt.Errorf("part %q is missing, or is another one", p.Part))
+			}
 		}
-		seen[o.Name] = true
-	}
-	for _, d := range m.Data {
-		var rows, raw int64
-		for _, c := range d.Chunks {
-			rows, raw = rows+c.Rows, raw+c.Raw
+		if rows != t.Rows || bytes != t.Bytes || len(t.Pieces) == 0 {
+			errs = append(errs, fmt.Errorf("the pieces of %s hold %d rows, not %d", t.Table, rows, t.Rows))
 		}
-		if rows != d.Rows || raw != d.Bytes || len(d.Chunks) == 0 {
-			errs = append(errs, fmt.Errorf("the chunks of %s hold %d rows, not %d", d.Table, rows, d.Rows))
-		}
-		if m.Schema.table(d.Table) == nil {
-			errs = append(errs, fmt.Errorf("%s has rows and no definition", d.Table))
+		if d.Schema.table(t.Table) == nil {
+			errs = append(errs, fmt.Errorf("%s has rows and no definition", t.Table))
 		}
 	}
-	for _, t := range m.Schema.Tables {
-		if _, ok := m.data(t.String()); ok == (t.PartitionKey != "") {
-			errs = append(errs, fmt.Errorf("%v: a table has rows of its own, and a partitioned one has none", t.String()))
+	for _, t := range d.Schema.Tables {
+		if _, ok := d.data(t.String()); ok == (t.PartitionKey != "") {
+			errs = append(errs, fmt.Errorf("%v: a table has rows of its own, and a partitioned one has none", t))
 		}
 	}
 	return errors.Join(errs...)
+}
+
+// Details returns what the manifest of a backup, in any state that has one, says
+// beside its parts.
+func (s *Store) Details(ctx context.Context, name string) (Details, error) {
+	m, err := s.cfg.Repository.Manifest(ctx, name)
+	if err != nil {
+		return Details{}, err
+	}
+	return details(&m)
+}
+
+func details(m *recovery.Manifest) (d Details, err error) {
+	if err = json.Unmarshal(m.Details, &d); err == nil {
+		err = d.validate(m)
+	}
+	if err != nil {
+		return Details{}, fmt.Errorf("the details of %s make no sense: %w", m.Name, err)
+	}
+	return d, nil
 }

@@ -2,6 +2,8 @@ package pgbackup
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -124,6 +126,11 @@ func orNone(s string) string {
 	return s
 }
 
+func digest(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
+
 func (p Plan) id() (string, error) {
 	p.ID = ""
 	text, err := json.Marshal(p)
@@ -147,11 +154,11 @@ func (p Plan) check() error {
 
 // PlanRestore reads the backup's record and the tables that are there, and returns
 // what a restore would change. It changes nothing. The backup must count:
-// ErrNotVerified else. What hangs on a live table and could not be kept is
+// recovery.ErrNotVerified else. What hangs on a live table and could not be kept is
 // ErrUnsupported; a definition that has changed is ErrSchema.
 func (s *Store) PlanRestore(ctx context.Context, req Request, now time.Time) (_ Plan, err error) {
 	ctx, span := s.tracer.Start(ctx, "pgbackup.PlanRestore")
-	defer span.End()
+	defer func() { endSpan(span, err) }()
 	p, err := s.planRestore(ctx, req, now)
 	if err != nil {
 		return Plan{}, fmt.Errorf("planning a restore: %w", err)
@@ -159,37 +166,46 @@ func (s *Store) PlanRestore(ctx context.Context, req Request, now time.Time) (_ 
 	return p, nil
 }
 
-// counts returns a verified backup's record, the record's SHA-256, and the verdict.
-func (s *Store) counts(ctx context.Context, name string) (m Manifest, sum string, v verdict, err error) {
+// source is a backup that counts.
+type source struct {
+	*recovery.Reader
+	m   recovery.Manifest
+	d   Details
+	sum string // SHA-256 of the manifest
+}
+
+// counts opens a backup that counts, the newest when no name is given.
+func (s *Store) counts(ctx context.Context, name string) (src source, err error) {
 	if name == "" {
 		backups, err := s.Backups(ctx)
 		if err != nil {
-			return m, "", v, err
+			return src, err
 		}
 		i := slices.IndexFunc(backups, recovery.Backup.Good)
 		if i < 0 {
-			return m, "", v, fmt.Errorf("%w among %d", recovery.ErrNoBackup, len(backups))
+			return src, fmt.Errorf("%w among %d", recovery.ErrNoBackup, len(backups))
 		}
 		name = backups[i].Name
 	}
-	if m, sum, err = s.manifest(ctx, name); err != nil {
-		return m, "", v, err
+	if src.Reader, err = s.cfg.Repository.Read(ctx, name); err != nil {
+		return src, err
 	}
-	b := recovery.Backup{Name: name}
-	if v, err = s.verdict(ctx, &b, sum); err != nil {
-		return m, "", v, err
+	src.m = src.Manifest()
+	text, err := json.Marshal(src.m)
+	if err != nil {
+		return src, err
 	}
-	if !b.Good() {
-		return m, "", v, fmt.Errorf("%s: %w: %s", name, ErrNotVerified, b.Problem)
-	}
-	return m, sum, v, nil
+	src.sum = digest(text)
+	src.d, err = details(&src.m)
+	return src, err
 }
 
 func (s *Store) planRestore(ctx context.Context, req Request, now time.Time) (p Plan, err error) {
-	m, sum, _, err := s.counts(ctx, req.Backup)
+	src, err := s.counts(ctx, req.Backup)
 	if err != nil {
 		return p, err
 	}
+	m := &src.d
 	chosen, err := m.Schema.choose(req.Tables)
 	if err != nil {
 		return p, err
@@ -198,11 +214,11 @@ func (s *Store) planRestore(ctx context.Context, req Request, now time.Time) (p 
 	if err != nil {
 		return p, err
 	}
-	defer func() { err = errors.Join(err, disconnect(ctx, conn)) }()
+	defer disconnect(ctx, conn)
 	if _, err := conn.Exec(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"); err != nil {
 		return p, err
 	}
-	p = Plan{At: now.UTC(), Backup: m.Name, Manifest: sum}
+	p = Plan{At: now.UTC(), Backup: src.m.Name, Manifest: src.sum}
 	if err := p.target(ctx, conn, m.Source); err != nil {
 		return p, err
 	}
@@ -238,7 +254,7 @@ func (s *Store) planRestore(ctx context.Context, req Request, now time.Time) (p 
 	if len(p.Differences) > 0 && !req.SchemaOfBackup {
 		return p, &SchemaError{p.Differences}
 	}
-	if p.Sums, err = s.sums(ctx, conn, &m, l, chosen); err != nil {
+	if p.Sums, err = s.sums(ctx, conn, m, l, chosen); err != nil {
 		return p, err
 	}
 	p.ID, err = p.id()
@@ -305,7 +321,7 @@ func (p *Plan) target(ctx context.Context, conn *pgx.Conn, from Source) error {
 }
 
 // sums puts the totals of the backup beside those of the live tables.
-func (s *Store) sums(ctx context.Context, conn *pgx.Conn, m *Manifest, l *liveTables, chosen []*Table) ([]SumPlan, error) {
+func (s *Store) sums(ctx context.Context, conn *pgx.Conn, m *Details, l *liveTables, chosen []*Table) ([]SumPlan, error) {
 	type line struct {
 		Sum
 		group string

@@ -14,7 +14,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/codes"
 
 	"github.com/andon-go/andon/recovery"
 )
@@ -44,12 +43,7 @@ type Restored struct {
 // already changes nothing. After a crash apply the plan again.
 func (s *Store) Restore(ctx context.Context, p Plan, who, why string, now time.Time) (_ Restored, err error) {
 	ctx, span := s.tracer.Start(ctx, "pgbackup.Restore")
-	defer func() {
-		if err != nil {
-			span.SetStatus(codes.Error, err.Error())
-		}
-		span.End()
-	}()
+	defer func() { endSpan(span, err) }()
 	span.SetAttributes(attribute.String("andon.backup", p.Backup), attribute.String("andon.plan", p.short()))
 	r, err := s.restore(ctx, p, who, why, now)
 	if err != nil {
@@ -66,22 +60,22 @@ func (s *Store) restore(ctx context.Context, p Plan, who, why string, now time.T
 	if who == "" || why == "" {
 		return done, errors.New("a restore needs a person and a reason")
 	}
-	m, sum, v, err := s.counts(ctx, p.Backup)
+	src, err := s.counts(ctx, p.Backup)
 	if err != nil {
 		return done, err
 	}
-	if sum != p.Manifest {
+	if src.sum != p.Manifest {
 		return done, fmt.Errorf("the backup is another one: %w", ErrMoved)
 	}
 	conn, err := s.connect(ctx)
 	if err != nil {
 		return done, err
 	}
-	defer func() { err = errors.Join(err, release(ctx, conn)) }()
+	defer release(ctx, conn)
 	if err := exclude(ctx, conn, restoreLock); err != nil {
 		return done, err
 	}
-	r, err := s.newRestoration(p, &m, v)
+	r, err := s.newRestoration(p, src)
 	if err != nil {
 		return done, err
 	}
@@ -109,7 +103,7 @@ func (s *Store) restore(ctx context.Context, p Plan, who, why string, now time.T
 	took := time.Since(began)
 	err = s.record(ctx, now.Add(took), who, fmt.Sprintf("restored %s, plan %s: %d rows", p.Backup, p.short(), r.done.Rows), why)
 	if err == nil {
-		err = s.remember(ctx, p, now, took)
+		err = s.cfg.Repository.Restored(ctx, p.Backup, now.Add(took), took)
 	}
 	if err != nil { // it is done, and is said to be
 		s.cfg.Logger.ErrorContext(ctx, "the restore is done, and that could not be kept", "plan", p.short(), "error", err)
@@ -129,25 +123,24 @@ func (s *Store) record(ctx context.Context, at time.Time, who, what, why string)
 	return nil
 }
 
-// remember keeps how long the restore took beside the backup.
-func (s *Store) remember(ctx context.Context, p Plan, now time.Time, took time.Duration) error {
-	return putFrame(ctx, s.cfg.Storage, p.Backup+"/"+restoredObject, measured{p.Manifest, now.UTC().Add(took), took})
-}
-
 // restoration is a plan that is being applied.
 type restoration struct {
 	s       *Store
 	p       Plan
-	m       *Manifest
-	digests map[string]string
+	from    source
+	m       *Details
 	tables  []*Table
 	l       *layout
 	schemas []string // of the tables
 	done    Restored
+
+	mu     sync.Mutex
+	loaded map[string]*rowsDigest // of what was read from the backup, by table
 }
 
-func (s *Store) newRestoration(p Plan, m *Manifest, v verdict) (*restoration, error) {
-	r := &restoration{s: s, p: p, m: m, digests: v.Digests}
+func (s *Store) newRestoration(p Plan, from source) (*restoration, error) {
+	m := &from.d
+	r := &restoration{s: s, p: p, from: from, m: m, loaded: map[string]*rowsDigest{}}
 	r.l = &layout{schema: &m.Schema, restore: map[string]bool{}, scratch: map[string]string{}}
 	r.done.Plan = p.ID
 	for _, t := range p.Tables {
@@ -388,36 +381,44 @@ func (s *Sequence) ensure(ctx context.Context, conn *pgx.Conn) error {
 	}, rights("SEQUENCE", ident(s.Schema, s.Name), "", s.Grants)...))
 }
 
-// workers shares work among sessions that are set for it.
+// workers shares work among sessions that are set for it, the largest first.
 func (r *restoration) workers(ctx context.Context, tasks []task) error {
 	slices.SortStableFunc(tasks, func(a, b task) int { return cmp.Compare(b.cost, a.cost) })
-	var mu sync.Mutex
-	next := 0
-	return parallel(ctx, r.s.cfg.Workers, min(r.s.cfg.Workers, len(tasks)), func(ctx context.Context, _ int) (err error) {
-		conn, err := r.s.connect(ctx)
-		if err != nil {
+	queue := make(chan task, len(tasks))
+	for _, t := range tasks {
+		queue <- t
+	}
+	close(queue)
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var wg sync.WaitGroup
+	for range min(r.s.cfg.Workers, len(tasks)) {
+		wg.Go(func() {
+			if err := r.work(ctx, queue); err != nil {
+				cancel(err)
+			}
+		})
+	}
+	wg.Wait()
+	return context.Cause(ctx)
+}
+
+func (r *restoration) work(ctx context.Context, queue <-chan task) (err error) {
+	conn, err := r.s.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer disconnect(ctx, conn)
+	// What is lost with the server is built again; the swap is flushed, and all before it.
+	if _, err := conn.Exec(ctx, "SET synchronous_commit = off; SET maintenance_work_mem = '256MB'"); err != nil {
+		return err
+	}
+	for t := range queue {
+		if err := t.do(ctx, conn); err != nil {
 			return err
 		}
-		defer func() { err = errors.Join(err, disconnect(ctx, conn)) }()
-		// What is lost with the server is built again; the swap is flushed, and all
-		// before it.
-		if _, err := conn.Exec(ctx, "SET synchronous_commit = off; SET maintenance_work_mem = '256MB'"); err != nil {
-			return err
-		}
-		for ctx.Err() == nil {
-			mu.Lock()
-			i := next
-			next++
-			mu.Unlock()
-			if i >= len(tasks) {
-				return nil
-			}
-			if err := tasks[i].do(ctx, conn); err != nil {
-				return err
-			}
-		}
-		return ctx.Err()
-	})
+	}
+	return nil
 }
 
 // load copies the rows into the empty tables.
@@ -432,11 +433,16 @@ func (r *restoration) load(ctx context.Context) error {
 		if len(d.Columns) == 0 {
 			sql = fmt.Sprintf("COPY %s FROM STDIN (FORMAT binary)", r.l.place(t.Schema, t.Name))
 		}
-		for _, c := range d.Chunks {
-			tasks = append(tasks, task{c.Raw, func(ctx context.Context, conn *pgx.Conn) error {
-				if err := r.s.loadChunk(ctx, conn, r.m.Name, c, sql); err != nil {
+		r.loaded[t.String()] = &rowsDigest{}
+		for _, piece := range d.Pieces {
+			tasks = append(tasks, task{piece.Bytes, func(ctx context.Context, conn *pgx.Conn) error {
+				got, err := loadPiece(ctx, conn, r.from, t, piece, sql)
+				if err != nil {
 					return fmt.Errorf("%v: %w", t, err)
 				}
+				r.mu.Lock()
+				defer r.mu.Unlock()
+				r.loaded[t.String()].merge(got)
 				return nil
 			}})
 		}
@@ -445,22 +451,29 @@ func (r *restoration) load(ctx context.Context) error {
 	return r.workers(ctx, tasks)
 }
 
-// loadChunk copies the rows of one object.
-func (s *Store) loadChunk(ctx context.Context, conn *pgx.Conn, backup string, c Chunk, sql string) error {
-	return s.readObject(ctx, backup, c.Object, func(rows io.Reader) error {
-		kept := &keepsError{from: rows}
-		tag, err := conn.PgConn().CopyFrom(ctx, kept, sql)
-		if kept.err != nil {
-			return kept.err // the server only repeats it
-		}
-		if err != nil {
-			return &foreignError{err}
-		}
-		if tag.RowsAffected() != c.Rows {
-			return fmt.Errorf("the server took %d of %d rows", tag.RowsAffected(), c.Rows)
-		}
-		return nil
-	})
+// loadPiece copies the rows of one part, and returns their digest.
+func loadPiece(ctx context.Context, conn *pgx.Conn, from source, t *Table, piece Piece, sql string) (d rowsDigest, err error) {
+	part, err := from.Open(ctx, piece.Part)
+	if err != nil {
+		return d, err
+	}
+	defer func() { err = errors.Join(err, part.Close()) }()
+	rows, err := newCheckedRows(part, t)
+	if err != nil {
+		return d, err
+	}
+	kept := &keepsError{from: rows}
+	tag, err := conn.PgConn().CopyFrom(ctx, kept, sql)
+	if kept.err != nil {
+		return d, kept.err // the server only repeats it
+	}
+	if err != nil {
+		return d, err
+	}
+	if d = rows.digest.rowsDigest; d.rows != piece.Rows || tag.RowsAffected() != piece.Rows {
+		return d, fmt.Errorf("part %q holds %d rows instead of %d, and the server took %d: %w", piece.Part, d.rows, piece.Rows, tag.RowsAffected(), ErrDiffers)
+	}
+	return d, nil
 }
 
 // keepsError remembers what reading failed of.

@@ -115,10 +115,10 @@ func TestARestoreIntoAnotherDatabase(t *testing.T) {
 // One table of several: foreign keys of others point to the restored one.
 func TestAChosenTable(t *testing.T) {
 	w := newWorld(t, botTables+`; CREATE TABLE notes (id int PRIMARY KEY, position bigint REFERENCES positions ON DELETE CASCADE); INSERT INTO notes VALUES (1, 7)`)
-	was, defined := contents(t, w.pool), definitions(t, w.conn)
+	was := contents(t, w.pool)
 	w.good(t, noon)
 	execSQL(t, w.pool, "UPDATE positions SET quantity = 5, note = 'ruined'; CREATE PUBLICATION pub FOR TABLE positions; CREATE ROLE viewer_"+w.name()+"; GRANT SELECT ON positions TO viewer_"+w.name())
-	defined = definitions(t, w.conn)
+	defined := definitions(t, w.conn)
 	restore(t, w.store, pgbackup.Request{Tables: []string{"positions"}})
 	now := contents(t, w.pool)
 	was["public.audit"] = now["public.audit"]
@@ -266,16 +266,14 @@ func TestLaw8_OnlyAVerifiedBackupIsRestored(t *testing.T) {
 	b, err := w.store.Backup(t.Context(), noon)
 	require.NoError(t, err)
 	_, err = w.store.PlanRestore(t.Context(), pgbackup.Request{Backup: b.Name}, noon)
-	require.ErrorIs(t, err, pgbackup.ErrNotVerified)
+	require.ErrorIs(t, err, recovery.ErrNotVerified)
 	_, err = w.store.Verify(t.Context(), b.Name, noon)
-	require.NoError(t, err)
-	p, err := w.store.PlanRestore(t.Context(), pgbackup.Request{}, noon)
 	require.NoError(t, err)
 	// It rots after it was verified: the restore finds it, and changes nothing.
 	execSQL(t, w.pool, "INSERT INTO t VALUES (2)")
-	p, err = w.store.PlanRestore(t.Context(), pgbackup.Request{}, noon)
+	p, err := w.store.PlanRestore(t.Context(), pgbackup.Request{}, noon)
 	require.NoError(t, err)
-	require.NoError(t, flip(filepath.Join(w.dir, b.Name, "data", "000001.zst"), 99))
+	require.NoError(t, flip(filepath.Join(w.dir, b.Name, "data", "000001.000001"), 99))
 	_, err = w.store.Restore(t.Context(), p, "alice", "why", noon)
 	require.ErrorIs(t, err, recovery.ErrDamaged)
 	require.Equal(t, "2", value(t, w.pool, "SELECT count(*) FROM t"))
@@ -328,4 +326,47 @@ func TestASequenceBehindItsColumnIsMovedPastIt(t *testing.T) {
 	execSQL(t, w.pool, "INSERT INTO t (v) VALUES (11)")
 	require.Equal(t, "51", value(t, w.pool, "SELECT id FROM t WHERE v = 11"), "and never below what was given out since")
 	require.Equal(t, "-22", value(t, w.pool, "SELECT down FROM t WHERE v = 11"))
+}
+
+// The database itself changes what is restored into it: here a trigger that somebody
+// puts on every new table. What was restored is read back, so it is found.
+func TestRowsThatDifferAreNotSwappedIn(t *testing.T) {
+	for what, row := range map[string]string{"digest of its rows": "NEW", "rows": "NULL"} {
+		w := newWorld(t, "CREATE TABLE t (id int PRIMARY KEY, v numeric); INSERT INTO t VALUES (1, 1), (2, 2)")
+		w.good(t, noon)
+		execSQL(t, w.pool, `UPDATE t SET v = 3;
+			CREATE FUNCTION worse() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN NEW.v := NEW.v + CASE NEW.id WHEN 2 THEN 0.00000001 ELSE 0 END;
+				IF NEW.id = 2 THEN RETURN `+row+`; END IF; RETURN NEW; END $$;
+			CREATE FUNCTION sabotage() RETURNS event_trigger LANGUAGE plpgsql AS $$ DECLARE c record; BEGIN
+				FOR c IN SELECT * FROM pg_event_trigger_ddl_commands() WHERE command_tag = 'CREATE TABLE' LOOP
+					EXECUTE format('CREATE TRIGGER worse BEFORE INSERT ON %s FOR EACH ROW EXECUTE FUNCTION public.worse()', c.objid::regclass); END LOOP; END $$;
+			CREATE EVENT TRIGGER sabotage ON ddl_command_end EXECUTE FUNCTION sabotage()`)
+		p, err := w.store.PlanRestore(t.Context(), pgbackup.Request{}, noon)
+		require.NoError(t, err)
+		_, err = w.store.Restore(t.Context(), p, "alice", "why", noon)
+		require.ErrorIs(t, err, pgbackup.ErrDiffers)
+		if what != "rows" { // a row that is not taken is missed before that
+			require.ErrorContains(t, err, what)
+		}
+		require.Equal(t, "3,3", value(t, w.pool, "SELECT string_agg(v::text, ',') FROM t"))
+	}
+}
+
+func TestTotalsAreComparedAfterARestore(t *testing.T) {
+	w := newWorld(t, "CREATE TABLE t (symbol text, quantity numeric); INSERT INTO t VALUES ('BTC', 1.5), ('BTC', 2), (NULL, 4), ('', NULL), ('ETH', 'NaN')",
+		func(c *pgbackup.Config) { c.Sums = []pgbackup.Sum{{Table: "t", By: "symbol", Of: "quantity"}} })
+	b := w.good(t, noon)
+	m, err := w.store.Details(t.Context(), b.Name)
+	require.NoError(t, err)
+	var lines []string
+	for _, s := range m.Sums {
+		lines = append(lines, fmt.Sprintf("%q %t %d %q", s.Group, s.Null, s.Rows, s.Total))
+	}
+	require.Equal(t, []string{`"" false 1 ""`, `"BTC" false 2 "3.5"`, `"ETH" false 1 "NaN"`, `"" true 1 "4"`}, lines)
+	execSQL(t, w.pool, "DELETE FROM t WHERE symbol = 'BTC'; INSERT INTO t VALUES ('SUI', 7)")
+	p, err := w.store.PlanRestore(t.Context(), pgbackup.Request{}, noon)
+	require.NoError(t, err)
+	require.Contains(t, p.String(), "quantity of symbol BTC: nothing becomes 3.5")
+	require.Contains(t, p.String(), "quantity of symbol SUI: 7 becomes nothing")
+	restore(t, w.store, pgbackup.Request{})
 }

@@ -14,7 +14,6 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"go.opentelemetry.io/otel/attribute"
-	"go.opentelemetry.io/otel/codes"
 
 	"github.com/andon-go/andon/recovery"
 )
@@ -24,12 +23,7 @@ import (
 // what it stored. It gives way with ErrBlocked to DDL that waits for one of the tables.
 func (s *Store) Backup(ctx context.Context, now time.Time) (_ recovery.Backup, err error) {
 	ctx, span := s.tracer.Start(ctx, "pgbackup.Backup")
-	defer func() {
-		if err != nil {
-			span.SetStatus(codes.Error, err.Error())
-		}
-		span.End()
-	}()
+	defer func() { endSpan(span, err) }()
 	if err := ctx.Err(); err != nil {
 		return recovery.Backup{}, err
 	}
@@ -37,20 +31,23 @@ func (s *Store) Backup(ctx context.Context, now time.Time) (_ recovery.Backup, e
 	if err != nil {
 		return recovery.Backup{}, err
 	}
-	defer func() { err = errors.Join(err, release(ctx, leader)) }()
+	defer release(ctx, leader)
 	if err := exclude(ctx, leader, backupLock); err != nil {
 		return recovery.Backup{}, err
 	}
-	name, err := s.claim(ctx, now)
+	draft, err := s.cfg.Repository.Begin(ctx, now)
 	if err != nil {
 		return recovery.Backup{}, err
 	}
-	span.SetAttributes(attribute.String("andon.backup", name))
-	b, err := s.snapshot(ctx, leader, name, now)
-	if err != nil {
+	defer func() {
 		clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 		defer cancel()
-		return recovery.Backup{}, errors.Join(fmt.Errorf("backup %s: %w", name, err), s.discard(clean, name))
+		err = errors.Join(err, draft.Discard(clean)) // nothing, once it is committed
+	}()
+	span.SetAttributes(attribute.String("andon.backup", draft.Name()))
+	b, err := s.snapshot(ctx, leader, draft)
+	if err != nil {
+		return recovery.Backup{}, fmt.Errorf("backup %s: %w", draft.Name(), err)
 	}
 	return b, nil
 }
@@ -75,99 +72,41 @@ func exclude(ctx context.Context, conn *pgx.Conn, key int64) error {
 
 // release ends a session that may hold such a lock. It waits until the server has let
 // go of it, so that the next call finds it free.
-func release(ctx context.Context, conn *pgx.Conn) error {
+func release(ctx context.Context, conn *pgx.Conn) {
 	if !conn.IsClosed() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), closing)
 		defer cancel()
 		// Where this fails the session is lost, and its locks go with it.
 		_, _ = conn.Exec(ctx, "ROLLBACK; SELECT pg_advisory_unlock_all()")
 	}
-	return disconnect(ctx, conn)
-}
-
-// claim chooses a name that there is not and marks it as begun.
-func (s *Store) claim(ctx context.Context, now time.Time) (string, error) {
-	for nth := 1; ; nth++ {
-		name := recovery.BackupName(now, nth)
-		if !recovery.IsBackupName(name) {
-			return "", fmt.Errorf("no backup can be named for %v", now)
-		}
-		names, err := s.cfg.Storage.List(ctx, name+"/")
-		if err != nil {
-			return "", err
-		}
-		if len(names) > 0 {
-			continue
-		}
-		begun := begunRecord{Component: s.cfg.Component, At: now.UTC()}
-		if err := putFrame(ctx, s.cfg.Storage, name+"/"+begunObject, begun); err != nil {
-			return "", fmt.Errorf("a new backup: %w", err)
-		}
-		return name, nil
-	}
-}
-
-// begunRecord is the first object of a backup.
-type begunRecord struct {
-	Component recovery.Component `json:"component"`
-	At        time.Time          `json:"at"`
-}
-
-// discard removes a backup, its commit record first, so that a kill on the way leaves
-// one that does not count.
-func (s *Store) discard(ctx context.Context, name string) error {
-	if err := s.cfg.Storage.Delete(ctx, name+"/"+manifestObject); err != nil {
-		return err
-	}
-	names, err := s.cfg.Storage.List(ctx, name+"/")
-	if err != nil {
-		return err
-	}
-	slices.Reverse(names) // data before the mark that it was begun
-	for _, object := range names {
-		if err := s.cfg.Storage.Delete(ctx, object); err != nil {
-			return err
-		}
-	}
-	return nil
+	disconnect(ctx, conn)
 }
 
 // snapshot is a backup that is being written.
 type snapshot struct {
-	s    *Store
-	name string
-	id   string // of the exported snapshot
-	m    Manifest
-	rels map[string]relation
+	s     *Store
+	draft *recovery.Draft
+	id    string // of the exported snapshot
+	rels  map[string]relation
+	limit limiter
 
-	mu       sync.Mutex // guards what follows
-	progress Progress
-	told     int64 // bytes of rows at the last call of Config.Progress
-	limit    limiter
+	mu sync.Mutex // guards d while workers run
+	d  Details
 }
 
-func (s *Store) snapshot(ctx context.Context, leader *pgx.Conn, name string, now time.Time) (recovery.Backup, error) {
-	began := time.Now()
-	w := &snapshot{s: s, name: name, limit: limiter{rate: s.cfg.Rate}}
-	w.m = Manifest{Name: name, Component: s.cfg.Component, At: now.UTC(), Versions: s.cfg.Versions}
-	w.progress.Backup = name
+func (s *Store) snapshot(ctx context.Context, leader *pgx.Conn, draft *recovery.Draft) (recovery.Backup, error) {
+	w := &snapshot{s: s, draft: draft, limit: limiter{rate: s.cfg.Rate}}
 	if err := w.open(ctx, leader); err != nil {
 		return recovery.Backup{}, err
 	}
 	if err := w.run(ctx, leader); err != nil {
 		return recovery.Backup{}, err
 	}
-	for _, note := range w.m.Notes {
-		s.cfg.Logger.WarnContext(ctx, "backup: "+note, "backup", name)
+	for _, note := range w.d.Notes {
+		s.cfg.Logger.WarnContext(ctx, "backup: "+note, "backup", draft.Name())
 	}
-	w.m.CompletedAt = now.UTC().Add(time.Since(began))
-	if err := w.m.validate(); err != nil {
-		return recovery.Backup{}, fmt.Errorf("the commit record would make no sense: %w", err)
-	}
-	if err := putFrame(ctx, s.cfg.Storage, name+"/"+manifestObject, w.m); err != nil {
-		return recovery.Backup{}, err
-	}
-	return s.describe(ctx, name)
+	draft.Versions(map[string]string{"postgresql": w.d.Source.Version})
+	return draft.Commit(ctx, w.d)
 }
 
 // open locks the tables, exports a snapshot of them as they are then, and reads what
@@ -199,8 +138,8 @@ func lockTimedOut(err error) bool {
 }
 
 func (w *snapshot) tryOpen(ctx context.Context, leader *pgx.Conn) (err error) {
-	src, note := &w.m.Source, ""
-	w.m.Notes = nil
+	src := &w.d.Source
+	w.d.Notes = nil
 	id, timeline, lsn, note, err := readSystem(ctx, leader)
 	if err != nil {
 		return err
@@ -229,8 +168,8 @@ func (w *snapshot) tryOpen(ctx context.Context, leader *pgx.Conn) (err error) {
 		return fmt.Errorf("PostgreSQL %s: %w: 14 is the oldest", src.Version, ErrUnsupported)
 	}
 	src.SystemID, src.Timeline, src.LSN = id, timeline, lsn
-	w.m.note(note)
-	if w.m.Schema, w.rels, err = readSchema(ctx, leader, slices.Sorted(maps.Keys(tables))); err != nil {
+	w.d.note(note)
+	if w.d.Schema, w.rels, err = readSchema(ctx, leader, slices.Sorted(maps.Keys(tables))); err != nil {
 		return err
 	}
 	var large int64
@@ -238,12 +177,12 @@ func (w *snapshot) tryOpen(ctx context.Context, leader *pgx.Conn) (err error) {
 		return err
 	}
 	if large > 0 {
-		w.m.note(fmt.Sprintf("%d large objects are in the database and not in the backup", large))
+		w.d.note(fmt.Sprintf("%d large objects are in the database and not in the backup", large))
 	}
 	return nil
 }
 
-func (m *Manifest) note(text string) {
+func (m *Details) note(text string) {
 	if text != "" {
 		m.Notes = append(m.Notes, text)
 	}
@@ -305,7 +244,7 @@ func (w *snapshot) work(ctx context.Context, queue <-chan task) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, disconnect(ctx, conn)) }()
+	defer disconnect(ctx, conn)
 	if _, err := conn.Exec(ctx, "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"); err != nil {
 		return err
 	}
@@ -324,54 +263,53 @@ func (w *snapshot) work(ctx context.Context, queue <-chan task) (err error) {
 	return nil
 }
 
-// tasks returns the work, and makes room in the manifest for what it gives.
+// tasks returns the work, and makes room in the details for what it gives.
 func (w *snapshot) tasks() []task {
 	var tasks []task
-	w.m.Data = make([]TableData, 0, len(w.m.Schema.Tables))
-	object := 0
-	for i := range w.m.Schema.Tables {
-		t := &w.m.Schema.Tables[i]
+	var rows int64
+	w.d.Data = make([]TableData, 0, len(w.d.Schema.Tables))
+	for i := range w.d.Schema.Tables {
+		t := &w.d.Schema.Tables[i]
 		if t.PartitionKey != "" {
 			continue
 		}
 		rel := w.rels[t.String()]
-		w.progress.Total += rel.bytes
-		w.m.Data = append(w.m.Data, TableData{Table: t.String(), Columns: t.stored()})
-		d := &w.m.Data[len(w.m.Data)-1]
-		d.Chunks = w.split(rel)
-		for j := range d.Chunks {
-			object++
-			c := &d.Chunks[j]
-			c.Name = fmt.Sprintf("%s%06d.zst", dataPrefix, object)
-			cost := min(rel.bytes-c.From*blockSize, w.s.cfg.ChunkBytes)
-			tasks = append(tasks, task{cost, func(ctx context.Context, conn *pgx.Conn) error { return w.chunk(ctx, conn, d, c, cost) }})
+		rows += rel.rows
+		w.d.Data = append(w.d.Data, TableData{Table: t.String(), Columns: t.stored()})
+		d := &w.d.Data[len(w.d.Data)-1]
+		d.Pieces = w.split(t.String(), rel)
+		for j := range d.Pieces {
+			p := &d.Pieces[j]
+			cost := min(rel.bytes-p.From*blockSize, w.s.cfg.PieceBytes)
+			tasks = append(tasks, task{cost, func(ctx context.Context, conn *pgx.Conn) error { return w.piece(ctx, conn, d, p) }})
 		}
 	}
+	w.draft.Expect(0, rows)
 	// Totals scan a table each, and pg_dump starts a process: among the first.
-	tasks = append(tasks, task{w.s.cfg.ChunkBytes, w.dumpSchema})
+	tasks = append(tasks, task{w.s.cfg.PieceBytes, w.dumpSchema})
 	for _, sum := range w.s.cfg.Sums {
-		tasks = append(tasks, task{w.s.cfg.ChunkBytes, func(ctx context.Context, conn *pgx.Conn) error { return w.sum(ctx, conn, sum) }})
+		tasks = append(tasks, task{w.s.cfg.PieceBytes, func(ctx context.Context, conn *pgx.Conn) error { return w.sum(ctx, conn, sum) }})
 	}
 	return tasks
 }
 
 // blockSize is that of PostgreSQL's pages wherever it was not compiled otherwise. It
-// decides only how large a chunk is.
+// decides only how large a piece is.
 const blockSize = 8192
 
 // split cuts a table into ranges of pages. The last one has no end.
-func (w *snapshot) split(rel relation) []Chunk {
+func (w *snapshot) split(table string, rel relation) []Piece {
 	pages := max(rel.bytes/blockSize, 1)
-	per := w.s.cfg.ChunkBytes / blockSize
+	per := w.s.cfg.PieceBytes / blockSize
 	if !rel.heap { // no scan of a range of pages
 		per = pages
 	}
-	var chunks []Chunk
+	var pieces []Piece
 	for from := int64(0); from < pages; from += per {
-		chunks = append(chunks, Chunk{From: from, Until: from + per})
+		pieces = append(pieces, Piece{Part: fmt.Sprintf("%s/%06d", table, len(pieces)+1), From: from, Until: from + per})
 	}
-	chunks[len(chunks)-1].Until = -1
-	return chunks
+	pieces[len(pieces)-1].Until = -1
+	return pieces
 }
 
 // sum takes one of the totals of Config.Sums.
@@ -382,8 +320,8 @@ func (w *snapshot) sum(ctx context.Context, conn *pgx.Conn, sum Sum) error {
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.m.Sums = append(w.m.Sums, totals...)
-	slices.SortStableFunc(w.m.Sums, func(a, b Total) int {
+	w.d.Sums = append(w.d.Sums, totals...)
+	slices.SortStableFunc(w.d.Sums, func(a, b Total) int {
 		return cmp.Or(cmp.Compare(a.Table, b.Table), cmp.Compare(a.By, b.By), cmp.Compare(a.Of, b.Of))
 	})
 	return nil

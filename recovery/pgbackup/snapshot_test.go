@@ -24,7 +24,7 @@ func TestStoreConforms(t *testing.T) {
 	recoverytest.TestTarget(t, func(t *testing.T) recoverytest.Subject {
 		w := newWorld(t, botTables)
 		return recoverytest.Subject{Target: w.store, Damage: func(name string) error {
-			return flip(filepath.Join(w.dir, name, "data", "000001.zst"), 77)
+			return flip(filepath.Join(w.dir, name, "data", "000001.000001"), 77)
 		}}
 	})
 }
@@ -41,22 +41,21 @@ func flip(path string, bit int) error {
 
 func TestBackupSaysWhatItHoldsAndWhereItIsFrom(t *testing.T) {
 	w := newWorld(t, botTables, func(c *pgbackup.Config) {
-		c.Versions = map[string]string{"bot": "1.4.2"}
 		c.Sums = []pgbackup.Sum{{Table: "trades", By: "symbol", Of: "quantity"}}
 		c.PgDump = "pg_dump"
 	})
 	b := w.good(t, noon)
-	m, err := w.store.Manifest(t.Context(), b.Name)
+	m, err := w.store.Details(t.Context(), b.Name)
 	require.NoError(t, err)
 	require.Equal(t, value(t, w.pool, "SELECT system_identifier FROM pg_control_system()"), m.Source.SystemID)
 	require.Equal(t, 1, m.Source.Timeline)
 	require.Equal(t, value(t, w.pool, "current_setting('server_version_num')"), strconv.Itoa(m.Source.Number))
 	require.Equal(t, "UTF8", m.Source.Encoding)
 	require.NotEmpty(t, m.Source.LSN)
-	require.Equal(t, map[string]string{"bot": "1.4.2"}, m.Versions)
 	require.Empty(t, m.Notes)
-	require.NotNil(t, m.SchemaSQL)
-	require.Positive(t, m.SchemaSQL.Bytes)
+	sql, err := w.store.SchemaSQL(t.Context(), b.Name)
+	require.NoError(t, err)
+	require.Contains(t, sql, "CREATE VIEW public.open_positions")
 	rows := map[string]int64{}
 	for _, d := range m.Data {
 		rows[d.Table] = d.Rows
@@ -72,7 +71,7 @@ func TestBackupSaysWhatItHoldsAndWhereItIsFrom(t *testing.T) {
 
 func TestChosenTablesOnly(t *testing.T) {
 	w := newWorld(t, botTables, func(c *pgbackup.Config) { c.Tables = []string{"trades", "public.accounts"} })
-	m, err := w.store.Manifest(t.Context(), w.good(t, noon).Name)
+	m, err := w.store.Details(t.Context(), w.good(t, noon).Name)
 	require.NoError(t, err)
 	var names []string
 	for _, table := range m.Schema.Tables {
@@ -120,7 +119,7 @@ func TestLaw1_AHiddenRowIsAnError(t *testing.T) {
 	asReader := w.open(t, w.conn+" user=reader")
 	b, err := asReader.Backup(t.Context(), noon)
 	require.NoError(t, err)
-	m, err := asReader.Manifest(t.Context(), b.Name)
+	m, err := asReader.Details(t.Context(), b.Name)
 	require.NoError(t, err)
 	require.Equal(t, int64(2), m.Data[0].Rows)
 	execSQL(t, w.pool, "ALTER TABLE t ENABLE ROW LEVEL SECURITY; CREATE POLICY half ON t USING (a = 1)")
@@ -149,7 +148,7 @@ func TestABackupIsOneMoment(t *testing.T) {
 		}
 	}()
 	for i := range 5 {
-		m, err := w.store.Manifest(t.Context(), w.good(t, noon.Add(time.Duration(i)*time.Second)).Name)
+		m, err := w.store.Details(t.Context(), w.good(t, noon.Add(time.Duration(i)*time.Second)).Name)
 		require.NoError(t, err)
 		require.Equal(t, int64(1000), m.Data[0].Rows+m.Data[1].Rows)
 	}
@@ -200,21 +199,21 @@ func TestABackupDoesNotWaitForALockForEver(t *testing.T) {
 func TestTwoBackupsOfOneDatabaseAtOnceAreRefused(t *testing.T) {
 	w := newWorld(t, "CREATE TABLE t (a int); INSERT INTO t VALUES (1)")
 	var inner error
-	slow := w.open(t, w.conn, func(c *pgbackup.Config) {
-		c.Storage = meddler{c.Storage, func() { _, inner = w.store.Backup(t.Context(), noon) }}
-	})
-	_, err := slow.Backup(t.Context(), noon)
+	storage := &meddler{meddle: func() { _, inner = w.store.Backup(t.Context(), noon) }}
+	repository, err := recovery.NewRepository(recovery.RepositoryConfig{Component: recovery.PositionDatabase, Storage: storage})
+	require.NoError(t, err)
+	_, err = w.open(t, w.conn, func(c *pgbackup.Config) { c.Repository = repository }).Backup(t.Context(), noon)
 	require.NoError(t, err)
 	require.ErrorIs(t, inner, pgbackup.ErrBusy)
 }
 
 // meddler does something whenever the storage is listed.
 type meddler struct {
-	pgbackup.Storage
+	recoverytest.Storage
 	meddle func()
 }
 
-func (m meddler) List(ctx context.Context, prefix string) ([]string, error) {
+func (m *meddler) List(ctx context.Context, prefix string) ([]recovery.Object, error) {
 	m.meddle()
 	return m.Storage.List(ctx, prefix)
 }
@@ -222,42 +221,11 @@ func (m meddler) List(ctx context.Context, prefix string) ([]string, error) {
 // A huge table is cut into ranges of pages; every row is in exactly one.
 func TestALargeTableIsSplit(t *testing.T) {
 	w := newWorld(t, `CREATE TABLE t (id int, pad text); INSERT INTO t SELECT i, repeat('x', 300) FROM generate_series(1, 20000) i;
-		DELETE FROM t WHERE id % 3 = 0; INSERT INTO t VALUES (0, repeat('y', 300000))`, func(c *pgbackup.Config) { c.ChunkBytes, c.Workers = 1<<20, 3 })
-	m, err := w.store.Manifest(t.Context(), w.good(t, noon).Name)
+		DELETE FROM t WHERE id % 3 = 0; INSERT INTO t VALUES (0, repeat('y', 300000))`, func(c *pgbackup.Config) { c.PieceBytes, c.Workers = 1<<20, 3 })
+	m, err := w.store.Details(t.Context(), w.good(t, noon).Name)
 	require.NoError(t, err)
-	require.Greater(t, len(m.Data[0].Chunks), 5)
+	require.Greater(t, len(m.Data[0].Pieces), 5)
 	require.Equal(t, int64(20000-20000/3+1), m.Data[0].Rows)
-}
-
-func TestVerifyFindsEveryFlippedBit(t *testing.T) {
-	w := newWorld(t, botTables)
-	b := w.good(t, noon)
-	m, err := w.store.Manifest(t.Context(), b.Name)
-	require.NoError(t, err)
-	objects := []string{"manifest"}
-	for _, d := range m.Data {
-		for _, c := range d.Chunks {
-			objects = append(objects, c.Name)
-		}
-	}
-	for _, object := range objects {
-		path := filepath.Join(w.dir, b.Name, object)
-		info, err := os.Stat(path)
-		require.NoError(t, err)
-		for bit := 0; bit < int(info.Size())*8; bit += 1 + int(info.Size())*8/37 {
-			require.NoError(t, flip(path, bit))
-			_, err := w.store.Verify(t.Context(), b.Name, noon)
-			damage, ok := errors.AsType[*recovery.DamagedError](err)
-			require.True(t, ok, "%s bit %d: %v", object, bit, err)
-			require.Equal(t, object, damage.File)
-			require.NoError(t, flip(path, bit))
-		}
-	}
-	_, err = w.store.Verify(t.Context(), b.Name, noon)
-	require.NoError(t, err, "every bit is back")
-	require.NoError(t, os.WriteFile(filepath.Join(w.dir, b.Name, "data", "000099.zst"), []byte("x"), 0o600))
-	_, err = w.store.Verify(t.Context(), b.Name, noon)
-	require.ErrorContains(t, err, "000099")
 }
 
 // What cannot be written or read is never a backup.
@@ -283,16 +251,16 @@ func TestLaw8_AServerThatGoesAwayLeavesNoBackup(t *testing.T) {
 
 func TestConfigNamesEveryProblem(t *testing.T) {
 	_, err := pgbackup.New(pgbackup.Config{
-		Workers: -1, ChunkBytes: 5, Rate: -1, LockTimeout: -1, Tables: []string{"a", "public.a", "b."}, Sums: []pgbackup.Sum{{}},
+		Workers: -1, PieceBytes: 5, Rate: -1, LockTimeout: -1, Tables: []string{"a", "public.a", "b."}, Sums: []pgbackup.Sum{{}},
 	})
-	for _, want := range []string{"Conn: ", "Storage: ", "Workers: -1", "ChunkBytes: 5", "Rate: -1", "LockTimeout: -1ns", `"public.a"`, `"b."`, "Sums: "} {
+	for _, want := range []string{"Conn: ", "Repository: ", "Workers: -1", "PieceBytes: 5", "Rate: -1", "LockTimeout: -1ns", `"public.a"`, `"b."`, "Sums: "} {
 		require.ErrorContains(t, err, want)
 	}
 	conn, err := pgx.ParseConfig("host=/nowhere")
 	require.NoError(t, err)
-	storage, err := pgbackup.NewDirectory(t.TempDir())
+	repository, err := recovery.NewRepository(recovery.RepositoryConfig{Component: recovery.PositionDatabase, Storage: new(recoverytest.Storage)})
 	require.NoError(t, err)
-	store, err := pgbackup.New(pgbackup.Config{Conn: conn, Storage: storage})
+	store, err := pgbackup.New(pgbackup.Config{Conn: conn, Repository: repository})
 	require.NoError(t, err, "it does not connect")
 	_, err = store.Backup(t.Context(), noon)
 	require.ErrorContains(t, err, "connecting")

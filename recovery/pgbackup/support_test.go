@@ -2,6 +2,7 @@ package pgbackup_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"path/filepath"
@@ -69,8 +70,17 @@ func newDatabase(t testing.TB, sql string) string {
 	_, err = admin.Exec(t.Context(), "CREATE DATABASE "+name)
 	require.NoError(t, err)
 	conn := server(t).ConnString() + " dbname=" + name
-	execSQL(t, connect(t, conn), sql)
+	once(t, conn, sql)
 	return conn
+}
+
+// once runs statements in a session of their own.
+func once(t testing.TB, conn, sql string) {
+	t.Helper()
+	c, err := pgx.Connect(t.Context(), conn)
+	require.NoError(t, err)
+	_, err = c.Exec(t.Context(), sql, pgx.QueryExecModeSimpleProtocol)
+	require.NoError(t, errors.Join(err, c.Close(context.Background())))
 }
 
 // connect opens a pool that is closed with the test.
@@ -138,12 +148,16 @@ func openStore(conn, dir string, change ...func(*pgbackup.Config)) (*pgbackup.St
 	if err != nil {
 		return nil, err
 	}
-	storage, err := pgbackup.NewDirectory(dir)
+	storage, err := recovery.NewDirStorage(dir)
+	if err != nil {
+		return nil, err
+	}
+	repository, err := recovery.NewRepository(recovery.RepositoryConfig{Component: recovery.PositionDatabase, Storage: storage})
 	if err != nil {
 		return nil, err
 	}
 	// Machines may be slow; the tests of locks ask for less.
-	cfg := pgbackup.Config{Conn: parsed, Storage: storage, LockTimeout: 30 * time.Second, Recorder: new(recoverytest.Recorder), Idle: idle, PgDump: "no-pg_dump", Logger: slog.New(slog.DiscardHandler)}
+	cfg := pgbackup.Config{Conn: parsed, Repository: repository, LockTimeout: 30 * time.Second, Recorder: new(recoverytest.Recorder), Idle: idle, PgDump: "no-pg_dump", Logger: slog.New(slog.DiscardHandler)}
 	for _, f := range change {
 		f(&cfg)
 	}

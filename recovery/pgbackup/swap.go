@@ -261,7 +261,7 @@ func (r *restoration) lookAgain(ctx context.Context) (applied bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	defer func() { err = errors.Join(err, release(ctx, conn)) }()
+	defer release(ctx, conn)
 	if err := exclude(ctx, conn, restoreLock); err != nil {
 		return false, err
 	}
