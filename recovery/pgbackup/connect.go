@@ -3,6 +3,7 @@ package pgbackup
 import (
 	"context"
 	"fmt"
+	"maps"
 	"strconv"
 	"time"
 
@@ -28,12 +29,10 @@ var session = map[string]string{
 	"jit":                                 "off",
 }
 
-// connect opens a session in a database; an empty name is that of Config.Conn.
+// connect opens a session.
 func (s *Store) connect(ctx context.Context) (*pgx.Conn, error) {
 	cfg := s.cfg.Conn.Copy()
-	for name, value := range session {
-		cfg.RuntimeParams[name] = value
-	}
+	maps.Copy(cfg.RuntimeParams, session)
 	cfg.RuntimeParams["lock_timeout"] = strconv.FormatInt(s.cfg.LockTimeout.Milliseconds(), 10)
 	// Texts in both directions, no statement that outlives its call: DDL would
 	// make a cached one fail.

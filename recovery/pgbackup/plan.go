@@ -395,21 +395,22 @@ func differences(backup, live *Table) []string {
 func (t *Table) lines() []string {
 	lines := []string{fmt.Sprintf("partition of %q %s by %q, unlogged %t, %s", t.Parent, t.Bound, t.PartitionKey, t.Unlogged, t.Method)}
 	for _, c := range t.Columns {
-		line := fmt.Sprintf("column %s %s", c.Name, c.Type)
+		var line strings.Builder
+		line.WriteString(fmt.Sprintf("column %s %s", c.Name, c.Type))
 		for _, part := range []struct{ name, value string }{
 			{"collate", c.Collation}, {"storage", c.Storage}, {"compression", c.Compress}, {"identity", c.Identity}, {"default", c.Default}, {"sequence", c.Sequence},
 		} {
 			if part.value != "" {
-				line += " " + part.name + " " + part.value
+				line.WriteString(" " + part.name + " " + part.value)
 			}
 		}
 		if c.NotNull {
-			line += " not null"
+			line.WriteString(" not null")
 		}
 		if c.Generated {
-			line += " generated"
+			line.WriteString(" generated")
 		}
-		lines = append(lines, line)
+		lines = append(lines, line.String())
 	}
 	for _, k := range t.Constraints {
 		lines = append(lines, "constraint "+k.Name+" "+k.Definition)

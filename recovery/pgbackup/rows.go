@@ -231,16 +231,25 @@ func newDigester(t *Table) *digester {
 }
 
 func (d *digester) add(row []byte) error {
-	if d.arrays == nil {
+	row, err := d.normal(row)
+	if err == nil {
 		d.rowsDigest.add(row)
-		return nil
+	}
+	return err
+}
+
+// normal returns a row without what is another database's affair, valid until the next
+// call.
+func (d *digester) normal(row []byte) ([]byte, error) {
+	if d.arrays == nil {
+		return row, nil
 	}
 	d.buf = append(d.buf[:0], row...)
 	at := 2
 	for _, foreign := range d.arrays {
 		n, err := fieldSize(d.buf[at:])
 		if err != nil {
-			return err
+			return nil, err
 		}
 		at += 4
 		if foreign && n >= 12 {
@@ -248,6 +257,5 @@ func (d *digester) add(row []byte) error {
 		}
 		at += n
 	}
-	d.rowsDigest.add(d.buf)
-	return nil
+	return d.buf, nil
 }

@@ -25,7 +25,8 @@ func (r *restoration) swapIn(ctx context.Context, conn *pgx.Conn) error {
 	began := time.Now()
 	err := r.swap(ctx, conn)
 	if errors.Is(err, ErrOutcomeUnknown) {
-		err = r.settle(ctx, err)
+		err = r.s.settle(ctx, err, r.applied)
+		r.done.Unchanged = false
 	}
 	r.done.Swap = time.Since(began)
 	return err
@@ -234,19 +235,18 @@ func (s *Sequence) further(name string) string {
 		literal(name), s.Last, s.Called, name, further)
 }
 
-// settle finds out whether a swap was committed whose answer was lost. The old session
-// holds the lock of restores for as long as it lives.
-func (r *restoration) settle(ctx context.Context, unknown error) error {
+// settle finds out whether a change was committed whose answer was lost. The old
+// session holds the lock of restores for as long as it lives.
+func (s *Store) settle(ctx context.Context, unknown error, applied func(context.Context, *pgx.Conn) (bool, error)) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
 	defer cancel()
 	for {
-		done, err := r.lookAgain(ctx)
+		done, err := s.lookAgain(ctx, applied)
 		switch {
 		case err == nil && done:
-			r.done.Unchanged = false
 			return nil
 		case err == nil:
-			return fmt.Errorf("the connection broke before the swap was committed, and nothing was changed: apply the plan again: %v", unknown)
+			return fmt.Errorf("the connection broke before it was committed, and nothing was changed: apply the plan again: %v", unknown)
 		}
 		select {
 		case <-ctx.Done():
@@ -256,8 +256,8 @@ func (r *restoration) settle(ctx context.Context, unknown error) error {
 	}
 }
 
-func (r *restoration) lookAgain(ctx context.Context) (applied bool, err error) {
-	conn, err := r.s.connect(ctx)
+func (s *Store) lookAgain(ctx context.Context, applied func(context.Context, *pgx.Conn) (bool, error)) (bool, error) {
+	conn, err := s.connect(ctx)
 	if err != nil {
 		return false, err
 	}
@@ -265,5 +265,5 @@ func (r *restoration) lookAgain(ctx context.Context) (applied bool, err error) {
 	if err := exclude(ctx, conn, restoreLock); err != nil {
 		return false, err
 	}
-	return r.applied(ctx, conn)
+	return applied(ctx, conn)
 }
