@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -140,17 +141,34 @@ func (m *Manager) look(ctx context.Context, in *Incident, now time.Time) {
 	for _, d := range all {
 		if !m.busy[d.key] {
 			m.busy[d.key] = true
-			m.work.Go(func() {
-				defer m.free(d.incident, d.key)
-				m.do(ctx, d)
-			})
+			m.work.Go(func() { m.handOver(m.do(ctx, d), func() { m.free(d.incident, d.key) }) })
 		}
 	}
 	m.plan.wait(in.Number, wake)
 }
 
-// do performs one thing.
-func (m *Manager) do(ctx context.Context, d due) {
+// handOver does all that is left in goroutines of its own and frees what they were
+// for behind the last. In a storm thousands wait for one gathered page: each is a
+// young goroutine with little on its stack, and nobody waits for them.
+func (m *Manager) handOver(left []func(), free func()) {
+	if len(left) == 0 {
+		free()
+		return
+	}
+	var open atomic.Int64
+	open.Store(int64(len(left)))
+	for _, do := range left {
+		m.work.Go(func() {
+			do()
+			if open.Add(-1) == 0 {
+				free()
+			}
+		})
+	}
+}
+
+// do performs one thing, and returns what is left of it that waits for others.
+func (m *Manager) do(ctx context.Context, d due) (left []func()) {
 	switch d.kind {
 	case dueHalt:
 		m.mu.Lock()
@@ -160,9 +178,9 @@ func (m *Manager) do(ctx context.Context, d due) {
 	case dueDrain:
 		m.drain(ctx, d.incident)
 	case duePage:
-		m.page(ctx, d)
+		return m.page(ctx, d)
 	case dueNotice:
-		m.send(ctx, d)
+		return m.send(ctx, d)
 	case dueResponseBreach:
 		m.breach(d, ResponseBreach, "nobody acknowledged it within the target")
 	case dueResolutionBreach:
@@ -170,6 +188,7 @@ func (m *Manager) do(ctx context.Context, d due) {
 	case dueReopen:
 		m.reopenPaging(d)
 	}
+	return nil
 }
 
 // reopenPaging records that an acknowledgement has expired, which opens the next

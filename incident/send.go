@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/andon-go/andon/notify"
@@ -15,12 +15,12 @@ import (
 
 // page performs an escalation step. Whether it still is due is decided in the same
 // moment in which it is announced, so that none starts after an acknowledgement.
-func (m *Manager) page(ctx context.Context, d due) {
+func (m *Manager) page(ctx context.Context, d due) (left []func()) {
 	m.mu.Lock()
 	in := m.board.incidents[d.incident]
 	if !in.open() || !in.paging.AckedAt.IsZero() {
 		m.mu.Unlock()
-		return
+		return nil
 	}
 	now := m.now()
 	to := m.cfg.Directory.Find(now, d.roles...)
@@ -35,7 +35,7 @@ func (m *Manager) page(ctx context.Context, d due) {
 	m.mu.Unlock()
 	m.unrendered(d.incident, err)
 	ctx, end := m.span(ctx, "incident.page", d.incident)
-	end(m.deliver(ctx, to, msg, delivery{d.incident, Paged, PageFailed, data}))
+	return m.deliver(ctx, to, msg, &delivery{d.incident, Paged, PageFailed, data, end})
 }
 
 // pageMessage writes a page: the playbook's initial alert, and a reminder where the
@@ -93,12 +93,12 @@ func (m *Manager) stopPages(number string) {
 }
 
 // send performs a notice.
-func (m *Manager) send(ctx context.Context, d due) {
+func (m *Manager) send(ctx context.Context, d due) (left []func()) {
 	m.mu.Lock()
 	in := m.board.incidents[d.incident]
 	if !in.open() && (d.notice.kind == notify.StatusUpdate || d.notice.kind == notify.AckNotice) {
 		m.mu.Unlock()
-		return // the resolution has overtaken it
+		return nil // the resolution has overtaken it
 	}
 	now := m.now()
 	to := m.cfg.Directory.Find(now, d.roles...)
@@ -112,7 +112,7 @@ func (m *Manager) send(ctx context.Context, d due) {
 	m.mu.Unlock()
 	m.unrendered(d.incident, err)
 	ctx, end := m.span(ctx, "incident.notice", d.incident)
-	end(m.deliver(ctx, to, msg, delivery{d.incident, Notified, NoticeFailed, data}))
+	return m.deliver(ctx, to, msg, &delivery{d.incident, Notified, NoticeFailed, data, end})
 }
 
 func noticeName(n notice) string {
@@ -200,36 +200,47 @@ type delivery struct {
 	incident   string
 	ok, failed Kind
 	data       Data
+	end        func(error) // of its span
 }
 
-// deliver sends a message to all contacts at the same time and records each
-// outcome as it comes, so that one who cannot be reached delays nothing. The error
-// joins those of who was not reached.
-func (m *Manager) deliver(ctx context.Context, to []notify.Contact, msg notify.Message, d delivery) error {
+// deliver returns the sending of a message to each contact, which records its own
+// outcome as it comes, so that one who cannot be reached delays nothing. The last
+// ends the delivery with the errors of who was not reached.
+func (m *Manager) deliver(ctx context.Context, to []notify.Contact, msg notify.Message, d *delivery) []func() {
 	if len(to) == 0 {
 		err := fmt.Errorf("nobody plays the roles %s", strings.Join(d.data.Roles, "/"))
-		m.outcome(ctx, notify.Receipt{Contact: "nobody", Err: err}, d)
-		return err
+		m.outcome(ctx, &notify.Receipt{Contact: "nobody", Err: err}, d)
+		d.end(err)
+		return nil
 	}
 	errs := make([]error, len(to))
-	var wg sync.WaitGroup
-	for i, c := range to {
-		wg.Go(func() {
-			var r notify.Receipt
-			if err := guard(func() error { r = m.cfg.Courier.Deliver(ctx, c, msg); return nil }); err != nil {
-				r = notify.Receipt{Contact: c.Name, Err: err}
+	var open atomic.Int64
+	open.Store(int64(len(to)))
+	left := make([]func(), len(to))
+	for i := range to {
+		left[i] = func() {
+			errs[i] = m.tell(ctx, &to[i], &msg, d)
+			if open.Add(-1) == 0 {
+				d.end(errors.Join(errs...))
 			}
-			m.outcome(ctx, r, d)
-			errs[i] = r.Err
-		})
+		}
 	}
-	wg.Wait()
-	return errors.Join(errs...)
+	return left
+}
+
+// tell sends a message to one contact.
+func (m *Manager) tell(ctx context.Context, to *notify.Contact, msg *notify.Message, d *delivery) error {
+	var r notify.Receipt
+	if err := guard(func() error { r = m.cfg.Courier.Deliver(ctx, *to, *msg); return nil }); err != nil {
+		r = notify.Receipt{Contact: to.Name, Err: err}
+	}
+	m.outcome(ctx, &r, d)
+	return r.Err
 }
 
 // outcome records what became of a message to one contact. Where the program is
 // ending there is none: the intent stays open, and the next start sends it again.
-func (m *Manager) outcome(ctx context.Context, r notify.Receipt, d delivery) {
+func (m *Manager) outcome(ctx context.Context, r *notify.Receipt, d *delivery) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	in := m.board.incidents[d.incident]

@@ -192,7 +192,9 @@ func (c *Courier) Broadcast(ctx context.Context, to []Contact, m Message) []Rece
 // Secrets in the text are replaced.
 func (c *Courier) Deliver(ctx context.Context, to Contact, m Message) Receipt {
 	if m.Kind.pages() {
-		return c.gatherer.send(ctx, to, m)
+		if page := c.gatherer.join(to, m); page != nil {
+			return c.gatherer.wait(ctx, page)
+		}
 	}
 	return c.deliver(ctx, to, m)
 }

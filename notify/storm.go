@@ -79,32 +79,19 @@ type bundle struct {
 	receipt Receipt
 }
 
+// gathered is a page that waits for its bundle to go out. Thousands may wait at
+// once, so that there is little on the stack of whoever does.
 type gathered struct {
 	message Message
-	left    bool // its caller has gone, as after an acknowledgement
+	bundle  *bundle
+	to      string // the contact's name
+	left    bool   // its caller has gone, as after an acknowledgement
 }
 
-// send delivers a page at once, or with others where there is a storm.
-func (g *gatherer) send(ctx context.Context, to Contact, m Message) Receipt {
+// join decides: a page that is to go alone, at once, is nil.
+func (g *gatherer) join(to Contact, m Message) *gathered {
 	g.mu.Lock()
-	b, page := g.join(to, m, time.Now())
-	g.mu.Unlock()
-	if b == nil {
-		return g.deliver(ctx, to, m)
-	}
-	select {
-	case <-b.done:
-	case <-ctx.Done():
-		g.leave(to, b, page)
-		return stopped(to, m, ctx.Err())
-	}
-	r := b.receipt
-	r.Key = m.Key
-	return r
-}
-
-// join decides: a page that may go alone gets no bundle. Called with mu held.
-func (g *gatherer) join(to Contact, m Message, now time.Time) (*bundle, *gathered) {
+	defer g.mu.Unlock()
 	l := g.contacts[to.Name]
 	if l == nil {
 		l = &lately{}
@@ -113,28 +100,42 @@ func (g *gatherer) join(to Contact, m Message, now time.Time) (*bundle, *gathere
 		}
 		g.contacts[to.Name] = l
 	}
+	now := time.Now()
 	l.single = slices.DeleteFunc(l.single, func(p sentPage) bool { return now.Sub(p.at) >= g.storm.Within })
 	worst := !slices.ContainsFunc(l.single, func(p sentPage) bool { return p.level.AtLeast(m.Level) })
 	if worst || l.open == nil && len(l.single) < g.storm.Pages {
 		l.single = append(l.single, sentPage{now, m.Level})
-		return nil, nil
+		return nil
 	}
 	if l.open == nil {
 		b := &bundle{done: make(chan struct{})}
 		l.open = b
 		time.AfterFunc(g.storm.Every, func() { g.flush(l, b) })
 	}
-	page := &gathered{message: m}
+	page := &gathered{message: m, bundle: l.open, to: to.Name}
 	l.open.to, l.open.pages = to, append(l.open.pages, page)
-	return l.open, page
+	return page
+}
+
+// wait returns the receipt of the bundle that a page goes out with.
+func (g *gatherer) wait(ctx context.Context, page *gathered) Receipt {
+	select {
+	case <-page.bundle.done:
+		r := page.bundle.receipt
+		r.Key = page.message.Key
+		return r
+	case <-ctx.Done():
+		g.leave(page)
+		return stopped(page, ctx.Err())
+	}
 }
 
 // leave takes a page out of its bundle, and stops the sending if it was the last.
-func (g *gatherer) leave(to Contact, b *bundle, page *gathered) {
+func (g *gatherer) leave(page *gathered) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	page.left = true
-	if b.sending != nil && len(b.wanted()) == 0 {
+	if b := page.bundle; b.sending != nil && len(b.wanted()) == 0 {
 		b.sending()
 	}
 }
@@ -167,9 +168,9 @@ func (g *gatherer) flush(l *lately, b *bundle) {
 }
 
 // stopped is the receipt of a message that was no longer wanted.
-func stopped(to Contact, m Message, why error) Receipt {
-	return Receipt{Contact: to.Name, Key: m.Key, RetryAt: time.Now(),
-		Err: fmt.Errorf("message %s to %s: %w: it was stopped while it was gathered with others: %w", m.Key, to.Name, ErrUndelivered, why)}
+func stopped(page *gathered, why error) Receipt {
+	return Receipt{Contact: page.to, Key: page.message.Key, RetryAt: time.Now(),
+		Err: fmt.Errorf("message %s to %s: %w: it was stopped while it was gathered with others: %w", page.message.Key, page.to, ErrUndelivered, why)}
 }
 
 // mostNamed is how many incidents a gathered page names; a telephone shows no more.
