@@ -11,7 +11,7 @@ cd "$(dirname "$0")" || exit 2
 started=$SECONDS
 failed=()
 work=$(mktemp -d "${TMPDIR:-/tmp}/andon-test.XXXXXX") || exit 2
-trap 'rm -rf "$work"' EXIT
+trap clean_up EXIT
 
 say() { printf '\n== %s (%d s)\n' "$*" "$((SECONDS - started))"; }
 
@@ -60,26 +60,74 @@ set_up() {
 	else
 		missing "gcc, without which go test has no -race (apt-get install gcc libc6-dev)"
 	fi
-	find_mailpit
-	if command -v docker >/dev/null && docker=$(timeout 20 docker version --format '{{.Server.Version}}' 2>/dev/null); then
-		echo "Docker Engine: $docker"
+	find_program mailpit ANDON_MAILPIT github.com/axllent/mailpit@latest
+	find_program alertmanager ANDON_ALERTMANAGER github.com/prometheus/alertmanager/cmd/alertmanager@v0.31.1
+	command -v redis-server >/dev/null || install redis-server || true
+	if command -v redis-server >/dev/null; then
+		redis-server --version
 	else
-		echo "Docker Engine: none answers; nothing here needs one yet"
+		missing "redis-server (apt-get install redis-server)"
+	fi
+	find_docker
+}
+
+# find_program NAME VARIABLE MODULE: finds or installs a server that tests start, and tells
+# them by a variable where it is.
+find_program() {
+	local name=$1 variable=$2 module=$3 cache=${XDG_CACHE_HOME:-$HOME/.cache}/andon path
+	path=$(command -v "$name") || path=$cache/$name
+	[ -x "$path" ] || GOBIN=$cache timeout 900 go install "$module" >"$work/$name.log" 2>&1 || tail -n 5 "$work/$name.log"
+	if [ -x "$path" ]; then
+		export "$variable=$path"
+		echo "$name: $path"
+	else
+		missing "$name (go install $module)"
 	fi
 }
 
-# find_mailpit finds or installs the mail server that e-mail is tried on.
-find_mailpit() {
-	local cache=${XDG_CACHE_HOME:-$HOME/.cache}/andon
-	ANDON_MAILPIT=$(command -v mailpit) || ANDON_MAILPIT=$cache/mailpit
-	[ -x "$ANDON_MAILPIT" ] || GOBIN=$cache timeout 600 go install github.com/axllent/mailpit@latest >"$work/mailpit.log" 2>&1 || tail -n 5 "$work/mailpit.log"
-	if [ -x "$ANDON_MAILPIT" ]; then
-		export ANDON_MAILPIT
-		echo "mailpit: $ANDON_MAILPIT"
-	else
-		unset ANDON_MAILPIT
-		missing "mailpit (go install github.com/axllent/mailpit@latest)"
+# find_docker finds the engine, or starts one of Debian's that ends with this script.
+find_docker() {
+	docker_answers || start_docker || true
+	if ! docker_answers; then
+		missing "a Docker Engine that answers (apt-get install docker.io)"
+		return 0
 	fi
+	echo "Docker Engine: $(timeout 20 docker version --format '{{.Server.Version}}')"
+	docker compose version >/dev/null 2>&1 || command -v docker-compose >/dev/null || install docker-compose ||
+		missing "docker compose (apt-get install docker-compose)"
+}
+
+docker_answers() { command -v docker >/dev/null && timeout 20 docker version --format '{{.Server.Version}}' >/dev/null 2>&1; }
+
+# start_docker starts an engine whose files are all below $work.
+start_docker() {
+	[ "$(id -u)" = 0 ] || return 1
+	command -v dockerd >/dev/null || install docker.io || return 1
+	local dir=$work/docker
+	mkdir -p "$dir"
+	echo '{}' >"$dir/config.json" # not the machine's own
+	dockerd --config-file "$dir/config.json" --data-root "$dir/data" --exec-root "$dir/exec" --pidfile "$dir/pid" --host "unix://$dir/sock" \
+		--storage-driver vfs --bridge none --iptables=false >"$dir/log" 2>&1 &
+	docker_pid=$!
+	export DOCKER_HOST=unix://$dir/sock
+	for _ in $(seq 60); do
+		docker_answers && return 0
+		kill -0 "$docker_pid" 2>/dev/null || break
+		sleep 1
+	done
+	echo "no engine could be started:"
+	tail -n 5 "$dir/log"
+	unset DOCKER_HOST
+	return 1
+}
+
+# clean_up ends what was started and removes what was made.
+clean_up() {
+	if [ -n "${docker_pid:-}" ]; then
+		kill "$docker_pid" 2>/dev/null
+		wait "$docker_pid" 2>/dev/null
+	fi
+	rm -rf "$work"
 }
 
 # modules prints the folder of every module of the tree.
