@@ -50,6 +50,9 @@ const (
 	Audited   Kind = "audited"   // something had fallen due and was not begun; it is now
 	Decision  Kind = "decision"  // what another part of the library decided (Manager.Record)
 	Recovered Kind = "recovered" // the store dropped a torn tail when it was opened
+
+	AnchorUnread Kind = "anchor-unread" // the published tips could not be read, and the store was opened without them
+	Copied       Kind = "copied"        // an event that was kept here meanwhile is in the shared store; Cites says where
 )
 
 // Event is one thing that happened, with who, what, why and when. Events are
@@ -65,6 +68,10 @@ type Event struct {
 	What     string
 	Why      string
 	Data     Data
+
+	// Cites is the event that this one is a copy of, in another store; zero for one
+	// that is no copy.
+	Cites Tip
 
 	// Prev is the hash of the event before this one and Hash is its own, which
 	// covers Prev. Both are zero while the event is not stored.

@@ -31,6 +31,17 @@ type Hash [sha256.Size]byte
 // String returns the hash in hexadecimal.
 func (h Hash) String() string { return hex.EncodeToString(h[:]) }
 
+// MarshalText returns what String does.
+func (h Hash) MarshalText() ([]byte, error) { return hex.AppendEncode(nil, h[:]), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (h *Hash) UnmarshalText(text []byte) error {
+	if rest, ok := cutHash(text, "", h); !ok || len(rest) > 0 {
+		return fmt.Errorf("%q is no hash of %d lower-case hexadecimal digits", text, hexLen)
+	}
+	return nil
+}
+
 // Body is an event encoded but for its place: the part that many goroutines can
 // prepare at once. Seal does the rest.
 type Body []byte
@@ -44,7 +55,7 @@ func (e Event) Encode() (Body, error) {
 	var buf bytes.Buffer
 	enc := json.NewEncoder(&buf)
 	enc.SetEscapeHTML(false) // the file is for people too
-	if err := enc.Encode(wireBody{e.At.UTC(), e.Incident, e.Kind, e.By, e.What, e.Why, e.Data}); err != nil {
+	if err := enc.Encode(wireBody{e.At.UTC(), e.Incident, e.Kind, e.By, e.What, e.Why, e.Data, e.Cites}); err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrEvent, err)
 	}
 	body := buf.Bytes()[1 : buf.Len()-2] // without the braces and the newline
@@ -63,6 +74,7 @@ type wireBody struct {
 	What     string    `json:"what"`
 	Why      string    `json:"why"`
 	Data     Data      `json:"data,omitzero"`
+	Cites    Tip       `json:"cites,omitzero"`
 }
 
 const (
@@ -143,27 +155,30 @@ func cutHash(b []byte, label string, h *Hash) ([]byte, bool) {
 		return b, false
 	}
 	b = b[len(label):]
+	bad := byte(0)
 	for i := range h {
-		hi, lo := nibble(b[2*i]), nibble(b[2*i+1])
-		if hi > 15 || lo > 15 {
-			return b, false
-		}
+		hi, lo := nibbles[b[2*i]], nibbles[b[2*i+1]]
+		bad |= hi | lo
 		h[i] = hi<<4 | lo
 	}
-	return b[hexLen:], true
+	return b[hexLen:], bad < 16
 }
 
-// nibble reads one lower-case hexadecimal digit; 255 is none. One spelling only,
-// so that a line has one form.
-func nibble(c byte) byte {
-	switch {
-	case '0' <= c && c <= '9':
-		return c - '0'
-	case 'a' <= c && c <= 'f':
-		return c - 'a' + 10
+// nibbles has the value of each lower-case hexadecimal digit; 255 is none. One
+// spelling only, so that a line has one form.
+var nibbles = func() (t [256]byte) {
+	for c := range t {
+		switch {
+		case '0' <= c && c <= '9':
+			t[c] = byte(c - '0')
+		case 'a' <= c && c <= 'f':
+			t[c] = byte(c - 'a' + 10)
+		default:
+			t[c] = 255
+		}
 	}
-	return 255
-}
+	return t
+}()
 
 // ParseLine reads an event from its line, without the newline, and checks its own
 // hash. That Prev is the hash of the line before is for the reader of the whole
@@ -186,7 +201,7 @@ func ParseLine(line []byte) (Event, error) {
 		return Event{}, fmt.Errorf("%w: event %d: seq, prev or hash stands there twice", ErrLine, l.Seq)
 	}
 	b := w.wireBody
-	e := Event{l.Seq, b.At, b.Incident, b.Kind, b.By, b.What, b.Why, b.Data, l.Prev, l.Hash}
+	e := Event{l.Seq, b.At, b.Incident, b.Kind, b.By, b.What, b.Why, b.Data, b.Cites, l.Prev, l.Hash}
 	if err := e.validate(); err != nil {
 		return Event{}, fmt.Errorf("%w: event %d: %w", ErrLine, l.Seq, err)
 	}

@@ -338,7 +338,11 @@ func (m *Manager) Timeline(ctx context.Context, number string) ([]Event, error) 
 	}
 	last := m.last
 	m.mu.Unlock()
-	for e, err := range m.cfg.Store.Read(ctx, 0) {
+	stored := m.cfg.Store.ReadIncident(ctx, number)
+	if number == "" {
+		stored = m.cfg.Store.Read(ctx, 0)
+	}
+	for e, err := range stored {
 		if err != nil {
 			return nil, fmt.Errorf("incident: timeline: %w", err)
 		}

@@ -1,6 +1,7 @@
 package incident
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -217,7 +218,9 @@ func (m *Manager) landed(ctx context.Context, stored []Event, err error) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	n := m.flying
-	m.flying = 0
+	if !errors.Is(err, ErrRecordUnknown) { // else the store may still have it
+		m.flying = 0
+	}
 	if errors.Is(err, ErrEvent) && m.defuse(n, err) {
 		return nil
 	}
@@ -238,6 +241,32 @@ func (m *Manager) landed(ctx context.Context, stored []Event, err error) error {
 	return nil
 }
 
+// read takes in an event that the store has. It may be the one that waits first: then
+// an append that the store did not answer had succeeded. Called with mu held.
+func (m *Manager) read(e Event) {
+	m.last = e.Seq
+	if len(m.queue) == 0 || !m.queue[0].event.same(e) {
+		m.take(e)
+		return
+	}
+	w := m.queue[0]
+	if !w.taken {
+		m.take(e)
+		m.hear(e)
+	}
+	close(w.done)
+	m.queue, m.flying = slices.Delete(m.queue, 0, 1), max(m.flying-1, 0)
+}
+
+// same reports whether two events say the same to the nanosecond, wherever they are
+// stored.
+func (e Event) same(other Event) bool {
+	e.Cites, other.Cites = Tip{}, Tip{}
+	a, err := e.Encode()
+	b, err2 := other.Encode()
+	return err == nil && err2 == nil && bytes.Equal(a, b)
+}
+
 // catchUp takes in the events that others have appended.
 func (m *Manager) catchUp(ctx context.Context) error {
 	m.mu.Lock()
@@ -248,8 +277,7 @@ func (m *Manager) catchUp(ctx context.Context) error {
 			return err
 		}
 		m.mu.Lock()
-		m.take(e)
-		m.last = e.Seq
+		m.read(e)
 		m.mu.Unlock()
 	}
 	return nil

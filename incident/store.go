@@ -19,15 +19,24 @@ type Store interface {
 	// gone on, nothing is added and the error is ErrConflict. Any adds them
 	// wherever the end is.
 	//
-	// ErrEvent refuses events that can never be stored. After any other error it
-	// is not known whether a later crash would bring the events back, and within
-	// this process they are not there; the caller may append them again.
+	// ErrEvent refuses events that can never be stored. ErrRecordUnknown says that
+	// the store did not answer: the events are there, or may still come to be there,
+	// but nowhere else than right behind expected. Append them again with the same
+	// expected: they cannot be stored twice, and a conflict shows whether they were.
+	// After any other error it is not known whether a later crash would bring the
+	// events back, and within this process they are not there; the caller may
+	// append them again.
 	Append(ctx context.Context, expected uint64, events ...Event) ([]Event, error)
 
 	// Read yields every event whose Seq is above after, in order, as far as the
 	// store goes when Read begins. An error ends it, and is never the same as the
 	// end.
 	Read(ctx context.Context, after uint64) iter.Seq2[Event, error]
+
+	// ReadIncident yields the events of one incident as Read would, and those that
+	// belong to none for an empty number. A store of many incidents does not read
+	// the others.
+	ReadIncident(ctx context.Context, number string) iter.Seq2[Event, error]
 }
 
 // Any as the expected sequence number means: wherever the end is. It is for facts

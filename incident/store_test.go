@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"path/filepath"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -73,6 +74,47 @@ func TestAnEventThatNoStoreTakesHoldsUpNoOther(t *testing.T) {
 		require.NoError(t, err)
 		require.Contains(t, events[0].What, "could not be stored")
 		require.Contains(t, events[0].Why, "too long for me")
+	})
+}
+
+// deaf is a Store whose answers are lost, some of them after the append and some before.
+type deaf struct {
+	incidenttest.Memory
+	lost atomic.Int32
+}
+
+func (d *deaf) Append(ctx context.Context, expected uint64, events ...incident.Event) ([]incident.Event, error) {
+	switch n := d.lost.Add(-1); {
+	case n < 0:
+		return d.Memory.Append(ctx, expected, events...)
+	case n%2 == 0:
+		if _, err := d.Memory.Append(ctx, expected, events...); err != nil {
+			return nil, err
+		}
+	}
+	return nil, fmt.Errorf("%w: the connection broke", incident.ErrRecordUnknown)
+}
+
+func TestAnAnswerThatWasLostRecordsNothingTwice(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &deaf{}
+		m := incidenttest.NewManager(t, func(c *incident.Config) { c.Store = s })
+		in, err := m.Declare(t.Context(), "watchdog", "down", minor("risk"))
+		require.NoError(t, err)
+		for i := range 6 {
+			s.lost.Store(int32(i))
+			require.NoError(t, m.Note(t.Context(), in.Number, "Ada", fmt.Sprint("note ", i), ""))
+		}
+		events, err := m.Timeline(t.Context(), in.Number)
+		require.NoError(t, err)
+		require.Len(t, only(events, incident.Noted), 6)
+		s.lost.Store(1 << 30)
+		short, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		err = m.Note(short, in.Number, "Ada", "last", "")
+		require.ErrorIs(t, err, incident.ErrRecordUnknown)
+		require.NotErrorIs(t, err, incident.ErrNotRecorded, "nobody may say that it is not there")
+		s.lost.Store(0)
 	})
 }
 

@@ -74,3 +74,14 @@ func (s *Memory) Read(ctx context.Context, after uint64) iter.Seq2[incident.Even
 		}
 	}
 }
+
+// ReadIncident is incident.Store's.
+func (s *Memory) ReadIncident(ctx context.Context, number string) iter.Seq2[incident.Event, error] {
+	return func(yield func(incident.Event, error) bool) {
+		for e, err := range s.Read(ctx, 0) {
+			if (err != nil || e.Incident == number) && !yield(e, err) {
+				return
+			}
+		}
+	}
+}

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -31,6 +33,11 @@ func TestStore(t *testing.T, prepare func(t *testing.T) (open func() incident.St
 		{"EventsWithoutWhoWhatWhyWhenAreRefused", testIncomplete},
 		{"AnEndedContextAppendsNothing", testEndedContext},
 		{"ReadSeesWhatWasThereWhenItBegan", testReadWhileAppending},
+		{"ReadIncidentGivesThatIncidentAlone", testReadIncident},
+		{"HostileTextsComeBackAsTheyWere", testHostile},
+		{"EventsThatAreTooLongAreRefused", testTooLong},
+		{"AnAppendIsTogether", testTogether},
+		{"AClosedStoreSaysSo", testClosed},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := prepare(t)()
@@ -105,10 +112,12 @@ func fill(t *testing.T, s incident.Store, n int) []incident.Event {
 
 func same(t *testing.T, want, got []incident.Event, rule string) {
 	t.Helper()
+	want = slices.Clone(want)
 	if len(want) != len(got) {
 		t.Fatalf("%s: want %d events, have %d", rule, len(want), len(got))
 	}
 	for i := range want {
+		want[i].Cites = got[i].Cites // the store's own
 		if !reflect.DeepEqual(want[i], got[i]) {
 			t.Fatalf("%s: event %d:\nwant %+v\nhave %+v", rule, i+1, want[i], got[i])
 		}
@@ -270,5 +279,146 @@ func testReadWhileAppending(t *testing.T, s incident.Store) {
 	}
 	if n != len(have) {
 		t.Fatalf("Read gives every event that was there when it began: %d of %d", n, len(have))
+	}
+}
+
+func testReadIncident(t *testing.T, s incident.Store) {
+	numbers := []string{"INC-20260301-001", "", "INC-20260301-002", "INC-20260301-0", `INC-"20260301\-001`, "INC-20260301-001\x00"}
+	want := map[string][]incident.Event{}
+	for i := range 60 {
+		e := Event(i)
+		e.Incident = numbers[i%len(numbers)]
+		e.Data.Component = numbers[(i+1)%len(numbers)] // says another's number where it does not count
+		got, err := s.Append(t.Context(), uint64(i), e)
+		if err != nil {
+			t.Fatalf("append: %v", err)
+		}
+		want[e.Incident] = append(want[e.Incident], got...)
+	}
+	for _, number := range numbers {
+		same(t, want[number], readIncident(t, s, number), fmt.Sprintf("ReadIncident gives the events of %q and no other's", number))
+	}
+	same(t, nil, readIncident(t, s, "INC-20260301-003"), "an incident that is not there has no events, and that is no error")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	var last error
+	for _, last = range s.ReadIncident(ctx, numbers[0]) {
+	}
+	if !errors.Is(last, context.Canceled) {
+		t.Fatalf("ReadIncident with an ended context ends with its error, since less than all is never the end: %v", last)
+	}
+	for range s.ReadIncident(t.Context(), numbers[0]) {
+		break // a reader may stop
+	}
+}
+
+func readIncident(t *testing.T, s incident.Store, number string) []incident.Event {
+	t.Helper()
+	var events []incident.Event
+	for e, err := range s.ReadIncident(t.Context(), number) {
+		if err != nil {
+			t.Fatalf("read incident %q: %v", number, err)
+		}
+		events = append(events, e)
+	}
+	return events
+}
+
+func testHostile(t *testing.T, s incident.Store) {
+	var want []incident.Event
+	for i, text := range []string{
+		"\x00", "a\x00b", "\n", "\r\n{\"seq\":1}", `\u0000`, `"`, `\`, "'; DROP TABLE events; --", "%s%n$1", "\u2028\u2029", "\ufeff",
+		"\U0001F6A8", "e\u0301", "\x7f\x1b[2J", `","prev":"`, `","hash":"`, strings.Repeat("x", 100<<10), " ", "\ufffd",
+	} {
+		e := Event(i)
+		e.Incident, e.By, e.What, e.Why, e.Kind = text, text, text, text, incident.Kind(text)
+		e.Data.Component, e.Data.Flight = text, []string{text, ""}
+		got, err := s.Append(t.Context(), uint64(i), e)
+		if err != nil {
+			t.Fatalf("a text may be anything; %q: %v", text[:min(len(text), 30)], err)
+		}
+		e.Seq, e.Prev, e.Hash = got[0].Seq, got[0].Prev, got[0].Hash
+		want = append(want, e)
+		same(t, []incident.Event{e}, readIncident(t, s, text), "an incident's number may be anything")
+	}
+	same(t, want, read(t, s, 0), "texts come back as they were")
+	bad := Event(99)
+	bad.What = "a\xffb"
+	if _, err := s.Append(t.Context(), uint64(len(want)), bad); err != nil {
+		t.Fatalf("append of invalid UTF-8: %v", err)
+	}
+	if got := read(t, s, uint64(len(want))); len(got) != 1 || got[0].What != "a\ufffdb" {
+		t.Fatalf("invalid UTF-8 is stored as U+FFFD: %+v", got)
+	}
+}
+
+func testTooLong(t *testing.T, s incident.Store) {
+	long := Event(1)
+	long.What = strings.Repeat("x", incident.MaxLine)
+	if _, err := s.Append(t.Context(), 0, Event(0), long); !errors.Is(err, incident.ErrEvent) {
+		t.Fatalf("an event longer than MaxLine is ErrEvent: %v", err)
+	}
+	same(t, nil, read(t, s, 0), "one event that cannot be stored refuses the whole append")
+	long.What = strings.Repeat("x", incident.MaxLine-4096)
+	got, err := s.Append(t.Context(), 0, long)
+	if err != nil {
+		t.Fatalf("an event of nearly MaxLine is stored: %v", err)
+	}
+	same(t, got, read(t, s, 0), "an event of nearly MaxLine comes back")
+}
+
+func testTogether(t *testing.T, s incident.Store) {
+	const writers, each = 4, 8
+	var wg sync.WaitGroup
+	for w := range writers {
+		wg.Go(func() {
+			for i := range each {
+				n := w*1000 + i*10
+				if _, err := s.Append(context.Background(), incident.Any, Event(n), Event(n+1), Event(n+2)); err != nil {
+					t.Errorf("append with Any: %v", err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	got := read(t, s, 0)
+	if len(got) != writers*each*3 {
+		t.Fatalf("every append is there once: want %d events, have %d", writers*each*3, len(got))
+	}
+	for i, e := range got {
+		if first := got[i-i%3]; e.At.Nanosecond() != first.At.Nanosecond()+i%3 {
+			t.Fatalf("the events of one append stand together, in their order: event %d does not", e.Seq)
+		}
+	}
+}
+
+func testClosed(t *testing.T, s incident.Store) {
+	fill(t, s, 1)
+	if _, ok := s.(interface{ Close() error }); !ok {
+		return // nothing to close
+	}
+	closeStore(t, s)
+	closeStore(t, s)
+	if _, err := s.Append(t.Context(), 1, Event(1)); err == nil || errors.Is(err, incident.ErrConflict) || errors.Is(err, incident.ErrRecordUnknown) {
+		t.Fatalf("a closed store says that it is closed: %v", err)
+	}
+	for name, events := range map[string]func() (n int, last error){
+		"Read": func() (n int, last error) {
+			for _, last = range s.Read(t.Context(), 0) {
+				n++
+			}
+			return
+		},
+		"ReadIncident": func() (n int, last error) {
+			for _, last = range s.ReadIncident(t.Context(), "x") {
+				n++
+			}
+			return
+		},
+	} {
+		if _, err := events(); err == nil {
+			t.Fatalf("%s of a closed store ends with an error, since nothing is never the end", name)
+		}
 	}
 }

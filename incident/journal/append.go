@@ -92,15 +92,16 @@ func (j *Journal) commit(batch []*waiter) {
 	j.fileMu.Lock()
 	defer j.fileMu.Unlock()
 	next := j.extent // only commit changes it, and fileMu is held
-	old := next.size
-	j.buf = j.buf[:0]
+	old := next
+	j.buf, j.found = j.buf[:0], j.found[:0]
 	for _, w := range batch {
 		j.seal(w, &next)
 	}
 	if len(j.buf) == 0 {
 		return
 	}
-	if err := j.write(old); err != nil {
+	next.segments = j.turn(&old)
+	if err := j.write(next.last(), old.size); err != nil {
 		for _, w := range batch {
 			if w.err == nil {
 				w.err = fmt.Errorf("journal: %s: append: %w", j.path, err)
@@ -110,7 +111,34 @@ func (j *Journal) commit(batch []*waiter) {
 	}
 	j.extentMu.Lock()
 	j.extent = next
+	for _, f := range j.found {
+		j.index.add([]byte(f.number), f.entry)
+	}
 	j.extentMu.Unlock()
+}
+
+// found is what the index is to know of a record once it is durable.
+type found struct {
+	number string
+	entry  entry
+}
+
+// turn begins the next file behind x where its last one is full, and returns all of
+// them. Where that does not succeed the last one gets longer, and the next append tries
+// again: no event waits for it.
+func (j *Journal) turn(x *extent) []segment {
+	if s := x.last(); j.dirty || j.closed.Load() || x.size-s.at < j.segmentBytes {
+		return x.segments
+	}
+	s, err := begin(j.path, x.tip.Seq+1, x.size)
+	if err != nil {
+		return x.segments
+	}
+	segments := append(x.segments, s)
+	j.extentMu.Lock()
+	j.extent.segments = segments // closed with the journal, whatever becomes of the append
+	j.extentMu.Unlock()
+	return segments
 }
 
 // seal gives a writer's events their place behind next, or says that they have none.
@@ -124,54 +152,56 @@ func (j *Journal) seal(w *waiter, next *extent) {
 		var own incident.Hash
 		j.buf, own = body.Seal(j.buf, prev.Seq+1, prev.Hash)
 		j.buf = append(j.buf, '\n')
-		next.add(prev.Seq+1, own, len(j.buf)-start)
 		e := &w.events[i]
+		j.found = append(j.found, found{e.Incident, newEntry(next.size, len(j.buf)-start, own)})
+		next.add(prev.Seq+1, own, len(j.buf)-start)
 		e.Seq, e.Prev, e.Hash = prev.Seq+1, prev.Hash, own
 	}
 }
 
-// write makes the buffer durable at offset at. When that fails the file is cut
-// back, by this call or before the next write.
-func (j *Journal) write(at int64) error {
+// write makes the buffer durable at offset at of the journal, which is the end of s.
+// When that fails the file is cut back, by this call or before the next write.
+func (j *Journal) write(s segment, at int64) error {
+	at -= s.at
 	if j.closed.Load() {
 		return ErrClosed
 	}
-	if err := j.repair(at); err != nil {
+	if err := j.repair(s, at); err != nil {
 		return err
 	}
-	if err := j.intact(at); err != nil {
+	if err := intact(s, at); err != nil {
 		return err
 	}
 	j.dirty = true
-	if _, err := j.f.WriteAt(j.buf, at); err != nil {
-		return j.undo(at, err)
+	if _, err := s.f.WriteAt(j.buf, at); err != nil {
+		return j.undo(s, at, err)
 	}
-	if err := datasync(j.f); err != nil {
+	if err := datasync(s.f); err != nil {
 		// What the disk has is not known. The next write starts with a file that
 		// was cut back and synced anew, so no page counts as clean that is not.
-		return j.undo(at, fmt.Errorf("fdatasync: %w", err))
+		return j.undo(s, at, fmt.Errorf("fdatasync: %w", err))
 	}
 	j.dirty = false
 	return nil
 }
 
 // undo takes back what a failed write left, if it can.
-func (j *Journal) undo(at int64, cause error) error {
-	if err := j.repair(at); err != nil {
+func (j *Journal) undo(s segment, at int64, cause error) error {
+	if err := j.repair(s, at); err != nil {
 		return fmt.Errorf("%w; the next append cuts the file back (now: %w)", cause, err)
 	}
 	return cause
 }
 
 // repair cuts the file back to its last durable record.
-func (j *Journal) repair(at int64) error {
+func (j *Journal) repair(s segment, at int64) error {
 	if !j.dirty {
 		return nil
 	}
-	if err := j.f.Truncate(at); err != nil {
+	if err := s.f.Truncate(at); err != nil {
 		return fmt.Errorf("cutting it back to the last durable record: %w", err)
 	}
-	if err := j.f.Sync(); err != nil {
+	if err := s.f.Sync(); err != nil {
 		return fmt.Errorf("cutting it back to the last durable record: fsync: %w", err)
 	}
 	j.dirty = false
@@ -180,20 +210,20 @@ func (j *Journal) repair(at int64) error {
 
 // intact says if the file is no longer the one that was opened, so that records do
 // not go where nobody will find them.
-func (j *Journal) intact(size int64) error {
-	there, err := os.Stat(j.path)
+func intact(s segment, size int64) error {
+	there, err := os.Stat(s.path)
 	if err != nil {
-		return &DamagedError{Path: j.path, Why: "it was removed underneath: " + err.Error()}
+		return &DamagedError{Path: s.path, Why: "it was removed underneath: " + err.Error()}
 	}
-	mine, err := j.f.Stat()
+	mine, err := s.f.Stat()
 	if err != nil {
 		return err
 	}
 	if !os.SameFile(there, mine) {
-		return &DamagedError{Path: j.path, Why: "another file stands in its place"}
+		return &DamagedError{Path: s.path, Why: "another file stands in its place"}
 	}
 	if mine.Size() != size {
-		return &DamagedError{Path: j.path, Why: fmt.Sprintf("it has %d bytes and its records %d: somebody else wrote to it", mine.Size(), size)}
+		return &DamagedError{Path: s.path, Why: fmt.Sprintf("it has %d bytes and its records %d: somebody else wrote to it", mine.Size(), size)}
 	}
 	return nil
 }

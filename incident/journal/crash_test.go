@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/andon-go/andon/incident"
@@ -18,8 +19,10 @@ var ctx = context.Background()
 
 // work opens the journal and appends as many events as are said, in batches of one
 // to three, printing the number of each that was acknowledged.
-func work(path string, batches int) error {
-	j, err := journal.Open(path)
+func work(path string, batches int) error { return workIn(journal.Config{Path: path}, batches) }
+
+func workIn(cfg journal.Config, batches int) error {
+	j, err := journal.New(ctx, cfg)
 	if err != nil {
 		return err
 	}
@@ -62,6 +65,17 @@ func TestEveryAcknowledgedEventSurvivesAKill(t *testing.T) {
 		survives(t, filepath.Join(dir, "journal"), at.Lines)
 	})
 	require.Empty(t, crashtest.Unsynced(steps), "and a power cut")
+}
+
+// Files are begun in between.
+func TestEveryAcknowledgedEventSurvivesAKillBetweenFiles(t *testing.T) {
+	steps := crashtest.Run(t, crashtest.Config{}, func(dir string) error {
+		return workIn(journal.Config{Path: filepath.Join(dir, "journal"), SegmentBytes: 700}, 4)
+	}, func(t *testing.T, dir string, at crashtest.Step) {
+		survives(t, filepath.Join(dir, "journal"), at.Lines)
+	})
+	require.Empty(t, crashtest.Unsynced(steps), "and a power cut")
+	require.True(t, slices.ContainsFunc(steps, func(s crashtest.Step) bool { return strings.Contains(fmt.Sprint(s), "journal.0000") }), "%v", steps)
 }
 
 // The recovery of a torn tail is killed too.

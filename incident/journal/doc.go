@@ -1,6 +1,6 @@
-// Package journal keeps incident events in one file: append-only, hash-chained,
-// one readable JSON line an event. It is the default [incident.Store] and needs
-// nothing but a disk.
+// Package journal keeps incident events in files: append-only, hash-chained, one
+// readable JSON line an event. It is the default [incident.Store] and needs nothing
+// but a disk.
 //
 // # Promise
 //
@@ -9,15 +9,27 @@
 //   - Many writers share one fdatasync; each still gets all of its events stored,
 //     or none; only a crash may leave the first few of an append.
 //   - Each line carries the SHA-256 of itself and of the line before. Open and
-//     Verify name the first record that was altered, removed or put elsewhere.
+//     Verify read all of it and name the first record that was altered, removed or
+//     put elsewhere. Nothing beside the lines is trusted: there is no index on disk.
 //   - A line that was cut short at the very end of the file was never acknowledged.
 //     Open drops it, and says so in an event of its own. Damage anywhere else, or a
 //     file that is not a journal, is an error, and not one byte is changed.
 //   - One process at a time: a second Open gets ErrInUse.
 //
 // A chain shows that something was changed, not by whom: somebody who may write
-// the file can compute a new one from any record on, and can cut records off its
-// end. Publish the Tip where that person cannot write, and give it to Verify.
+// the files can compute a new one from any record on, and can cut records off its
+// end. Publish the tip where that person cannot write, by an [incident.Anchoring],
+// and give the same anchor to Config: a tip that is not there is damage.
+//
+// # Files
+//
+// The first file has the journal's name. Once it is 64 MiB long
+// (Config.SegmentBytes) the next is begun beside it, named after its first record:
+//
+//	bot.journal  bot.journal.000000183402  bot.journal.000000366911
+//
+// One after another they are one journal. A file that is followed by another is never
+// written again, so it can be backed up once; it must stay where it is.
 //
 // # Usage
 //

@@ -1,10 +1,10 @@
 package journal
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
@@ -18,9 +18,10 @@ import (
 
 // Journal is an open journal. Open makes one. It is safe for concurrent use.
 type Journal struct {
-	path string
-	lock *flock.Flock
-	torn int64
+	path         string
+	segmentBytes int64
+	lock         *flock.Flock
+	torn         int64
 
 	// queueMu guards who writes next; fileMu is held while the file is written,
 	// and is never taken inside queueMu.
@@ -29,30 +30,40 @@ type Journal struct {
 	leading bool // one of the writers is at work, or was told to be
 
 	fileMu sync.Mutex
-	f      *os.File
 	closed atomic.Bool // set with fileMu held
 	buf    []byte
+	found  []found
 	dirty  bool // the file may hold bytes behind the last durable record
 
-	extentMu sync.RWMutex // guards extent alone, so that readers wait for no disk
+	extentMu sync.RWMutex // guards what readers look at, so that they wait for no disk
 	extent   extent
+	index    index
 }
 
-// Open opens the journal at path, and makes one where there is none; its directory
-// has to be there. It reads all of it and checks the chain.
+// Open opens the journal at path with the defaults of Config.
+func Open(path string) (*Journal, error) { return New(context.Background(), Config{Path: path}) }
+
+// New opens a journal, and makes one where there is none; its directory has to be
+// there. It reads all of it, several files at a time, checks the whole chain, and
+// trusts nothing but the hash.
 //
-// A tail that was cut short is dropped, and an event of kind incident.Recovered
-// says so. Other damage is a *DamagedError and changes nothing. ErrInUse says that
-// another process has it; path with ".lock" after it is what they agree by.
-func Open(path string) (*Journal, error) {
-	path, err := filepath.Abs(path)
+// A tail that was cut short is dropped, and an event of kind incident.Recovered says
+// so. Other damage is a *DamagedError and changes nothing; so is a tip of the Anchor
+// that is not in the journal. An anchor that cannot be read does not keep the journal
+// shut, since nothing that pages may depend on it: an event of kind
+// incident.AnchorUnread says so, and Verify is to be run by hand. ErrInUse says that
+// another process has the journal; path with ".lock" after it is what they agree by.
+func New(ctx context.Context, cfg Config) (*Journal, error) {
+	cfg = cfg.withDefaults()
+	if err := cfg.validate(); err != nil {
+		return nil, fmt.Errorf("journal: %w", err)
+	}
+	path, err := filepath.Abs(cfg.Path)
 	if err != nil {
 		return nil, fmt.Errorf("journal: %w", err)
 	}
-	if st, err := os.Stat(path); err == nil && !st.Mode().IsRegular() {
-		return nil, &DamagedError{Path: path, Why: "it is not a regular file"}
-	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("journal: %w", err)
+	if err := stat(path); err != nil {
+		return nil, err
 	}
 	lock := flock.New(path+".lock", flock.SetPermissions(0o600))
 	switch ok, err := lock.TryLock(); {
@@ -61,51 +72,71 @@ func Open(path string) (*Journal, error) {
 	case !ok:
 		return nil, fmt.Errorf("%w: %s", ErrInUse, path)
 	}
-	j := &Journal{path: path, lock: lock}
-	if err := j.load(); err != nil {
-		if j.f != nil {
-			err = errors.Join(err, j.f.Close())
-		}
-		return nil, errors.Join(err, lock.Close())
+	j := &Journal{path: path, segmentBytes: cfg.SegmentBytes, lock: lock}
+	if err := j.load(ctx, cfg.Anchor); err != nil {
+		return nil, errors.Join(err, closeAll(j.extent.segments), lock.Close())
 	}
 	return j, nil
 }
 
-// load reads the file and cuts off a torn tail.
-func (j *Journal) load() error {
-	var err error
-	if j.f, err = os.OpenFile(j.path, os.O_RDWR|os.O_CREATE, 0o600); err != nil {
-		return fmt.Errorf("journal: %w", err)
+// load reads the files and cuts off a torn tail.
+func (j *Journal) load(ctx context.Context, anchor incident.Anchor) error {
+	var news []incident.Event
+	published, unread := []Tip(nil), error(nil)
+	if anchor != nil {
+		published, unread = anchor.Published(ctx)
 	}
+	segments, err := openAll(j.path, os.O_RDWR)
+	if err != nil {
+		return named(j.path, err)
+	}
+	j.extent.segments = segments // closed by New on failure
 	if err := atomicfile.SyncDir(filepath.Dir(j.path)); err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
-	if j.extent, err = scan(j.f, func(Tip) error { return nil }); err != nil {
+	x, idx, torn, err := check(segments, published)
+	if err != nil {
 		return named(j.path, err)
 	}
-	if len(j.extent.torn) == 0 {
+	if len(x.segments) == 0 {
+		first, err := begin(j.path, 1, 0)
+		if err != nil {
+			return fmt.Errorf("journal: %w", err)
+		}
+		x.segments = []segment{first}
+	}
+	j.extent, j.index = x, idx
+	if j.torn = int64(len(torn)); j.torn > 0 {
+		j.dirty = true // the first append cuts it off
+		news = append(news, incident.Event{
+			At: time.Now(), Kind: incident.Recovered, By: "andon/journal",
+			What: fmt.Sprintf("a tail of %d bytes after record %d was dropped", j.torn, x.tip.Seq),
+			Why:  "the process or the machine stopped while it was being written; it was never acknowledged",
+		})
+	}
+	if unread != nil {
+		news = append(news, incident.Event{
+			At: time.Now(), Kind: incident.AnchorUnread, By: "andon/journal",
+			What: "the journal was opened without looking at the tips that were published; verify it", Why: unread.Error(),
+		})
+	}
+	if len(news) == 0 {
 		return nil
 	}
-	j.torn, j.extent.torn = int64(len(j.extent.torn)), nil
-	j.dirty = true // the first append cuts it off
-	_, err = j.Append(context.Background(), incident.Any, incident.Event{
-		At: time.Now(), Kind: incident.Recovered, By: "andon/journal",
-		What: fmt.Sprintf("a tail of %d bytes after record %d was dropped", j.torn, j.extent.tip.Seq),
-		Why:  "the process or the machine stopped while it was being written; it was never acknowledged",
-	})
+	_, err = j.Append(context.WithoutCancel(ctx), incident.Any, news...)
 	return err
 }
 
 // named puts the path into a *DamagedError.
 func named(path string, err error) error {
 	if d, ok := errors.AsType[*DamagedError](err); ok {
-		d.Path = path
+		d.Path = cmp.Or(d.Path, path)
 		return d
 	}
 	return fmt.Errorf("journal: %s: %w", path, err)
 }
 
-// Path returns where the journal lies, as an absolute path.
+// Path returns where the journal's first file lies, as an absolute path.
 func (j *Journal) Path() string { return j.path }
 
 // Torn returns how many bytes of a torn tail Open dropped, usually 0.
@@ -126,5 +157,5 @@ func (j *Journal) Close() error {
 	if j.closed.Swap(true) {
 		return nil
 	}
-	return errors.Join(j.f.Close(), j.lock.Close())
+	return errors.Join(closeAll(j.extent.segments), j.lock.Close())
 }

@@ -40,14 +40,18 @@ func read(t require.TestingT, j *journal.Journal, after uint64) []incident.Event
 }
 
 func TestJournalIsAStore(t *testing.T) {
-	incidenttest.TestStore(t, func(t *testing.T) func() incident.Store {
-		path := filepath.Join(t.TempDir(), "journal")
-		return func() incident.Store {
-			j, err := journal.Open(path)
-			require.NoError(t, err)
-			return j
-		}
-	})
+	for name, bytes := range map[string]int64{"in one file": 0, "in a file for each append": 1} {
+		t.Run(name, func(t *testing.T) {
+			incidenttest.TestStore(t, func(t *testing.T) func() incident.Store {
+				path := filepath.Join(t.TempDir(), "journal")
+				return func() incident.Store {
+					j, err := journal.New(ctx, journal.Config{Path: path, SegmentBytes: bytes})
+					require.NoError(t, err)
+					return j
+				}
+			})
+		})
+	}
 }
 
 // written makes a journal of n records and returns its bytes and its tips.

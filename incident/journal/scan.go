@@ -6,26 +6,24 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync"
 
 	"github.com/andon-go/andon/incident"
 )
 
 // Tip is the newest record of a journal: what to publish where nobody who can
 // write the journal can write.
-type Tip struct {
-	Seq  uint64 // 0 for a journal without records
-	Hash incident.Hash
-}
+type Tip = incident.Tip
 
 // markEvery is how many records lie between two places that Read can start from.
 const markEvery = 512
 
-// extent is what is known of a journal's file.
+// extent is what is known of a journal.
 type extent struct {
-	tip   Tip
-	size  int64   // of the records, in bytes; a torn tail lies behind it
-	marks []int64 // where record 1, 1+markEvery, 1+2*markEvery ... begin
-	torn  []byte  // the tail that is no record
+	tip      Tip
+	size     int64   // of the records, in bytes; a torn tail lies behind it
+	marks    []int64 // where record 1, 1+markEvery, 1+2*markEvery ... begin
+	segments []segment
 }
 
 // add takes in the next record, whose line has n bytes with its newline.
@@ -33,39 +31,122 @@ func (x *extent) add(seq uint64, hash incident.Hash, n int) {
 	if (seq-1)%markEvery == 0 {
 		x.marks = append(x.marks, x.size)
 	}
-	x.tip, x.size = Tip{seq, hash}, x.size+int64(n)
+	x.tip, x.size = Tip{Seq: seq, Hash: hash}, x.size+int64(n)
 }
 
-// scan reads a whole journal and checks the chain. look sees every record's tip.
-// Errors are *DamagedError without a path, and those of r.
-func scan(r io.Reader, look func(Tip) error) (extent, error) {
-	var x extent
+// piece is what one file holds; its offsets begin with the file.
+type piece struct {
+	extent
+	prev  incident.Hash // what its first record follows
+	torn  []byte        // the tail that is no record
+	index index
+	err   error
+}
+
+// check reads the files of a journal, several at a time, and checks the whole chain
+// and that each of the published tips is in it. Errors are *DamagedError with their
+// path, and those of reading. torn is the tail of the last file that is no record.
+func check(segments []segment, published []Tip) (x extent, idx index, torn []byte, err error) {
+	want, err := wanted(published)
+	if err != nil {
+		return extent{}, nil, nil, err
+	}
+	pieces := make([]piece, len(segments))
+	var wg sync.WaitGroup
+	for i, s := range segments {
+		wg.Go(func() { pieces[i] = scan(s.f, s.first, want) })
+	}
+	wg.Wait()
+	idx = index{}
+	for i, p := range pieces {
+		s := segments[i]
+		s.at = x.size
+		if err := joins(x.tip, s, p); err != nil {
+			return x, idx, nil, err
+		}
+		for _, m := range p.marks {
+			x.marks = append(x.marks, m+x.size)
+		}
+		idx.join(p.index, x.size)
+		x.segments, x.size = append(x.segments, s), x.size+p.size
+		if p.tip.Seq >= s.first {
+			x.tip = p.tip
+		}
+		if torn = p.torn; len(torn) > 0 && i < len(pieces)-1 {
+			return x, idx, nil, &DamagedError{Path: s.path, Record: x.tip.Seq + 1, Why: "it is cut short, and another file follows"}
+		}
+	}
+	for seq := range want {
+		if seq > x.tip.Seq {
+			return x, idx, nil, &DamagedError{Record: x.tip.Seq + 1, Why: fmt.Sprintf("the records end before it, and the tip of record %d was published: they were cut off", seq)}
+		}
+	}
+	return x, idx, torn, nil
+}
+
+// wanted sorts the tips that were published.
+func wanted(published []Tip) (map[uint64]Tip, error) {
+	want := map[uint64]Tip{}
+	for _, t := range published {
+		if old, twice := want[t.Seq]; twice && old != t {
+			return nil, fmt.Errorf("two tips that differ were published for record %d", t.Seq)
+		}
+		want[t.Seq] = t
+	}
+	delete(want, 0)
+	return want, nil
+}
+
+// joins says what is wrong with a file, or with its place behind tip.
+func joins(tip Tip, s segment, p piece) error {
+	d, isDamage := errors.AsType[*DamagedError](p.err)
+	if isDamage {
+		d.Path = s.path
+	}
+	switch {
+	case s.first != tip.Seq+1, p.size > 0 && p.prev != tip.Hash:
+		record, why := tip.Follow(incident.Link{Seq: s.first, Prev: p.prev})
+		return &DamagedError{Path: s.path, Record: record, Why: why}
+	}
+	return p.err
+}
+
+// scan reads one file, whose first record is first, and checks its chain. Errors are
+// *DamagedError without a path, and those of r.
+func scan(r io.Reader, first uint64, want map[uint64]Tip) piece {
+	p := piece{index: index{}}
+	p.tip.Seq = first - 1
 	br := bufio.NewReaderSize(r, 1<<16)
 	for n := 1; ; n++ {
 		line, err := readLine(br)
 		switch {
 		case errors.Is(err, io.EOF) && len(line) == 0:
-			return x, nil
+			return p
 		case errors.Is(err, io.EOF):
-			if !torn(line, x.tip.Seq+1) {
-				return x, &DamagedError{Line: n, At: x.size, Record: x.tip.Seq + 1, Why: "it is no record of a journal, nor the beginning of one"}
+			if p.torn = bytes.Clone(line); !torn(line, p.tip.Seq+1) {
+				p.torn, p.err = nil, &DamagedError{Line: n, At: p.size, Record: p.tip.Seq + 1, Why: "it is no record of a journal, nor the beginning of one"}
 			}
-			x.torn = bytes.Clone(line)
-			return x, nil
+			return p
 		case err != nil && !errors.Is(err, errLong):
-			return x, err
+			p.err = err
+			return p
 		}
 		link, perr := incident.ParseLink(bytes.TrimSuffix(line, []byte("\n")))
 		if err != nil {
 			perr = err
 		}
-		if d := follows(x.tip, link, perr); d != nil {
-			d.Line, d.At = n, x.size
-			return x, d
+		if n == 1 && first > 1 && perr == nil {
+			p.prev, p.tip.Hash = link.Prev, link.Prev // joins looks at it
 		}
-		x.add(link.Seq, link.Hash, len(line))
-		if err := look(x.tip); err != nil {
-			return x, err
+		if d := follows(p.tip, link, perr); d != nil {
+			d.Line, d.At, p.err = n, p.size, d
+			return p
+		}
+		p.index.add(numberOf(line), newEntry(p.size, len(line), link.Hash))
+		p.add(link.Seq, link.Hash, len(line))
+		if w, ok := want[link.Seq]; ok && w != p.tip {
+			p.err = &DamagedError{Record: link.Seq, Why: "it is not the record whose tip was published: it, or one before it, was written anew"}
+			return p
 		}
 	}
 }
@@ -93,16 +174,11 @@ func readLine(br *bufio.Reader) ([]byte, error) {
 
 // follows says what is wrong with the record after tip.
 func follows(tip Tip, l incident.Link, perr error) *DamagedError {
-	want := tip.Seq + 1
-	switch {
-	case perr != nil:
-		return &DamagedError{Record: want, Why: perr.Error()}
-	case l.Seq != want:
-		return &DamagedError{Record: want, Why: fmt.Sprintf("record %d stands in its place: it was removed or moved", l.Seq)}
-	case l.Prev != tip.Hash && tip.Seq == 0:
-		return &DamagedError{Record: want, Why: "it does not begin a chain"}
-	case l.Prev != tip.Hash:
-		return &DamagedError{Record: tip.Seq, Why: fmt.Sprintf("it was rewritten: record %d follows a record with another hash", want)}
+	if perr != nil {
+		return &DamagedError{Record: tip.Seq + 1, Why: perr.Error()}
+	}
+	if record, why := tip.Follow(l); why != "" {
+		return &DamagedError{Record: record, Why: why}
 	}
 	return nil
 }

@@ -3,7 +3,9 @@ package journal
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 )
 
 // Report is what Verify found in a journal that is whole.
@@ -14,39 +16,44 @@ type Report struct {
 	Torn int
 }
 
-// Verify reads the journal at path and checks the whole chain. It changes nothing
-// and needs no lock, so that it can run beside the process that writes.
+// Verify reads the journal at path, all of its files, and checks the whole chain. It
+// changes nothing and needs no lock, so that it can run beside the process that
+// writes.
 //
 // A *DamagedError names the first record that was altered, removed or moved. A
 // chain cannot show that records were cut off its end, or that all of it was
-// computed anew: give the tips that were published, and each has to be in it.
+// computed anew: give the tips that were published, such as what Published of an
+// incident.Anchor returns, and each has to be in it.
 func Verify(path string, published ...Tip) (Report, error) {
-	f, err := os.Open(path)
+	path, err := filepath.Abs(path)
 	if err != nil {
 		return Report{}, fmt.Errorf("journal: %w", err)
 	}
-	want := map[uint64]Tip{}
-	for _, t := range published {
-		if old, twice := want[t.Seq]; twice && old != t {
-			return Report{}, errors.Join(fmt.Errorf("journal: two tips that differ were published for record %d", t.Seq), f.Close())
-		}
-		want[t.Seq] = t
+	if _, err := os.Stat(path); err != nil {
+		return Report{}, fmt.Errorf("journal: %w", err)
 	}
-	delete(want, 0)
-	x, err := scan(f, func(t Tip) error {
-		if w, ok := want[t.Seq]; ok && w != t {
-			return &DamagedError{Record: t.Seq, Why: "it is not the record whose tip was published: it, or one before it, was written anew"}
-		}
-		delete(want, t.Seq)
-		return nil
-	})
-	for seq := range want {
-		if err == nil {
-			err = &DamagedError{Record: x.tip.Seq + 1, Why: fmt.Sprintf("the records end before it, and the tip of record %d was published: they were cut off", seq)}
-		}
-	}
-	if err = errors.Join(err, f.Close()); err != nil {
+	segments, err := openAll(path, os.O_RDONLY)
+	if err != nil {
 		return Report{}, named(path, err)
 	}
-	return Report{x.tip, len(x.torn)}, nil
+	x, _, torn, err := check(segments, published)
+	if err = errors.Join(err, closeAll(segments)); err != nil {
+		return Report{}, named(path, err)
+	}
+	return Report{x.tip, len(torn)}, nil
+}
+
+// stat looks at the first file before anything is made. A later one without it means
+// that it was removed.
+func stat(path string) error {
+	st, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil
+	case err != nil:
+		return fmt.Errorf("journal: %w", err)
+	case !st.Mode().IsRegular():
+		return &DamagedError{Path: path, Why: "it is not a regular file"}
+	}
+	return nil
 }
