@@ -51,6 +51,7 @@ const (
 	Decision  Kind = "decision"  // what another part of the library decided (Manager.Record)
 	Recovered Kind = "recovered" // the store dropped a torn tail when it was opened
 
+	Responder    Kind = "responder"     // a process has become the one that pages, for the stores that several share
 	AnchorUnread Kind = "anchor-unread" // the published tips could not be read, and the store was opened without them
 	Copied       Kind = "copied"        // an event that was kept here meanwhile is in the shared store; Cites says where
 )

@@ -111,7 +111,7 @@ func TestAnAnswerThatWasLostRecordsNothingTwice(t *testing.T) {
 		s.lost.Store(1 << 30)
 		short, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 		defer cancel()
-		err = m.Note(short, in.Number, "Ada", "last", "")
+		err = m.Record(short, time.Now(), "Ada", "resumed", "the feed was late")
 		require.ErrorIs(t, err, incident.ErrRecordUnknown)
 		require.NotErrorIs(t, err, incident.ErrNotRecorded, "nobody may say that it is not there")
 		s.lost.Store(0)
