@@ -110,6 +110,7 @@ func (f *Fleet) gather(ctx context.Context, h Hold, o order, placed time.Duratio
 	}()
 	defer func() { cancel(); <-watched }()
 
+	yield(ctx)
 	g := gathering{f: f, hold: h, order: o, placed: placed, confirmed: map[string]time.Time{}}
 	for {
 		readCtx, readDone := context.WithTimeout(ctx, max(f.cfg.Lease/3, rosterPoll))
@@ -243,6 +244,21 @@ func (f *Fleet) watch(ctx context.Context, prefix string, woken func(key string)
 			again = min(2*again, againMost)
 		case <-ctx.Done():
 		}
+	}
+}
+
+// yieldFor is how long whoever has heard of a change waits before asking the backend.
+const yieldFor = 5 * time.Millisecond
+
+// yield lets the backend tell the others first. The gate is closed by the word alone; what
+// follows on it, a read and a durable write of each member, would come to the server just
+// when it has the rest of the fleet to notify, and their gates are open still.
+func yield(ctx context.Context) {
+	timer := time.NewTimer(yieldFor)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
 	}
 }
 

@@ -3,6 +3,7 @@ package fleet_test
 import (
 	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/andon-go/andon/safety"
@@ -28,6 +29,40 @@ func TestLaw2_AfterHaltEveryMemberIsClosedAndInTheRoster(t *testing.T) {
 			require.False(t, b.admits())
 		}
 		require.Contains(t, r.String(), "a (a@")
+	})
+}
+
+// The word alone closes every gate, and only then does anybody ask the backend: eight
+// members that read and wrote at once would be in the way of the word to the ninth.
+func TestWhoHasHeardLetsTheOthersHearFirst(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var mem fleettest.Memory
+		bots := trading(t, &mem, "a", "b", "c")
+		members := func() map[string]int64 {
+			rs, err := mem.Read(t.Context())
+			require.NoError(t, err)
+			revisions := map[string]int64{}
+			for _, r := range rs {
+				if r.Key != "order" {
+					revisions[r.Key] = r.Revision
+				}
+			}
+			return revisions
+		}
+		before, began := members(), time.Now()
+		done := make(chan error, 1)
+		go func() {
+			_, err := bots[0].Halt(t.Context(), "bob", "stop")
+			done <- err
+		}()
+		synctest.Wait()
+		require.Zero(t, time.Since(began))
+		for _, b := range bots {
+			require.False(t, b.admits())
+		}
+		require.Equal(t, before, members(), "nobody has written anything yet")
+		require.NoError(t, <-done)
+		require.LessOrEqual(t, time.Since(began), 50*time.Millisecond, "of the bubble: the roster does not wait for a poll")
 	})
 }
 

@@ -120,6 +120,13 @@ func resumeFleet(t testing.TB, f *fleet.Fleet) {
 	require.NoError(t, f.Resume(t.Context(), "alice", "looked at everything", st.Holds))
 }
 
+// heard lets a resume be heard: a member that had read it before the word came closes its
+// gate by the word, and waits a moment before it asks again.
+func heard() {
+	time.Sleep(10 * time.Millisecond)
+	synctest.Wait()
+}
+
 // trading starts bots in a fleet that trades.
 func trading(t testing.TB, mem *fleettest.Memory, names ...string) (bots []*bot) {
 	resumeFleet(t, operator(t, mem))

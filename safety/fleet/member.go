@@ -30,6 +30,7 @@ type Member struct {
 	said     string // the condition that the switch has from us
 	seen     uint64 // the highest generation read
 	shutSaid bool   // the condition halts
+	closed   bool   // a word has closed an open gate, and nothing was asked since
 
 	// Of the goroutine of Run.
 	self    member
@@ -108,8 +109,18 @@ func (m *Member) written(h Hold) {
 // the fleet may trade. Called with mu held.
 func (m *Member) shut(why string) {
 	m.epoch++
+	m.closed = m.closed || m.until.Load() != 0
 	m.until.Store(0)
 	m.condition(safety.Halted, why)
+}
+
+// tookEffect reports, once, whether the gate was open when the last word came.
+func (m *Member) tookEffect() bool {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	was := m.closed
+	m.closed = false
+	return was
 }
 
 // condition tells the switch what the fleet makes of trading. Called with mu held.
@@ -210,6 +221,9 @@ func (m *Member) round(ctx context.Context, bg *work) {
 	case <-ctx.Done():
 	case <-m.wake:
 		m.woken = true
+		if m.tookEffect() {
+			yield(ctx)
+		}
 	case <-timer.C:
 	}
 }
