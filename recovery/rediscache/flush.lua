@@ -1,0 +1,33 @@
+-- KEYS[1] the plan's mark, ARGV: "look" or "flush", the run of the server, how many keys
+-- without a time to live each database had, whether the server evicts those anyway.
+-- Answers with a word and a detail.
+if redis.call('EXISTS', KEYS[1]) == 1 then
+  return {'done', 0}
+end
+local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
+if run ~= ARGV[2] then
+  return {'moved', 'it is another run of the server, ' .. tostring(run)}
+end
+local role = string.match(redis.call('INFO', 'replication'), 'role:(%w+)')
+if role ~= 'master' then
+  return {'replica', tostring(role)}
+end
+local policy = string.match(redis.call('INFO', 'memory'), 'maxmemory_policy:([%w-]+)')
+local evicts = string.sub(tostring(policy), 1, 8) == 'allkeys-' and 'yes' or 'no'
+if evicts ~= ARGV[4] then
+  return {'moved', 'the policy is ' .. tostring(policy) .. ' by now'}
+end
+local planned, total = cjson.decode(ARGV[3]), 0
+for db, keys, expires in string.gmatch(redis.call('INFO', 'keyspace'), 'db(%d+):keys=(%d+),expires=(%d+)') do
+  local permanent = tonumber(keys) - tonumber(expires)
+  if evicts == 'no' and permanent > (planned[db] or 0) then
+    return {'moved', 'db' .. db .. ' has ' .. permanent .. ' keys that never expire by now'}
+  end
+  total = total + tonumber(keys)
+end
+if ARGV[1] ~= 'flush' then
+  return {'same', 0}
+end
+redis.call('FLUSHALL', 'ASYNC')
+redis.call('SET', KEYS[1], ARGV[2], 'EX', 86400)
+return {'flushed', total}
