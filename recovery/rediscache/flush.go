@@ -3,7 +3,6 @@ package rediscache
 import (
 	"context"
 	"crypto/sha256"
-	_ "embed"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -92,9 +91,6 @@ type Flushed struct {
 	Keys      int64  // removed
 	Unchanged bool   // the plan had been applied before
 }
-
-//go:embed flush.lua
-var script string
 
 // Flush applies a plan for by, a named person, for a reason, which go on the timeline
 // first. ErrMoved, ErrReplica and recovery.ErrNotRecorded mean that nothing was

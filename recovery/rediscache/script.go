@@ -1,6 +1,13 @@
--- KEYS[1] the plan's mark, ARGV: "look" or "flush", the run of the server, how many keys
--- without a time to live each database had, whether the server evicts those anyway.
--- Answers with a word and a detail.
+package rediscache
+
+// script compares a plan's facts with what there is and, unless it is only to look,
+// flushes and leaves the plan's mark: one step of the server, which nobody else's call
+// comes into.
+//
+// KEYS[1] is the mark. ARGV are "look" or "flush", the run of the server, how many keys
+// without a time to live each database had, and whether the server evicts those anyway.
+// It answers with a word and a detail.
+const script = `
 if redis.call('EXISTS', KEYS[1]) == 1 then
   return {'done', 0}
 end
@@ -31,3 +38,4 @@ end
 redis.call('FLUSHALL', 'ASYNC')
 redis.call('SET', KEYS[1], ARGV[2], 'EX', 86400)
 return {'flushed', total}
+`
