@@ -60,11 +60,14 @@ func (r *Reconciler) Compare(ctx context.Context, now time.Time) (*Report, error
 
 func (r *Reconciler) compare(ctx context.Context, now time.Time) *Report {
 	report := &Report{Venue: r.config.Venue, At: now}
+	began := time.Now()
 	// The venue is read first: what happens meanwhile is in the book then, with its
 	// time, and so is known to be young.
 	venue := r.readVenue(ctx)
 	book, bookErr := r.readBook(ctx)
-	rules := Rules{Now: now, InFlight: r.config.InFlight, StaleAfter: r.config.StaleAfter, Instruments: r.config.Instruments}
+	rules := Rules{
+		Now: now, InFlight: r.config.InFlight, StaleAfter: r.config.StaleAfter, Instruments: r.config.Instruments, took: time.Since(began),
+	}
 	if bookErr == nil {
 		r.lookUp(ctx, &venue, book.Orders, func(o andon.Order) bool { return o.Status.Done() || rules.young(o.At) })
 	}
@@ -74,6 +77,7 @@ func (r *Reconciler) compare(ctx context.Context, now time.Time) *Report {
 		report.Failed = append(report.Failed, bookErr)
 		return report
 	}
+	rules.took = time.Since(began)
 	j := newJudge(rules, book, venue)
 	add := func(c Comparison) { report.Comparisons = append(report.Comparisons, c) }
 	if r.config.Account != nil && venue.positionsErr == nil {

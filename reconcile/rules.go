@@ -31,6 +31,9 @@ type Rules struct {
 	// prices that lie less than an EntryStep apart agree. A position that differs from the
 	// venue's by exactly the fees that were taken in Base is a Fee, not a Quantity.
 	Instruments map[string]andon.Instrument
+
+	// took is how long after Now the sides were read: what happened meanwhile is young.
+	took time.Duration
 }
 
 // dust reports whether no order could make the difference good.
@@ -56,7 +59,7 @@ func (r *Rules) young(at time.Time) bool {
 		return false
 	}
 	age := r.Now.Sub(at)
-	return -r.InFlight < age && age < r.InFlight
+	return -r.InFlight-r.took < age && age < r.InFlight
 }
 
 // stale reports whether a venue's row is too old to be believed.

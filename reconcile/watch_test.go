@@ -552,6 +552,36 @@ func TestCheck_AComparisonThatItsCallerEndedSaysNothing(t *testing.T) {
 	require.Equal(t, "active", g.rope.state())
 }
 
+// TestCheck_WhatIsTradedWhileASlowVenueAnswersIsPending: the venue was asked before the
+// trade and the book after it.
+func TestCheck_WhatIsTradedWhileASlowVenueAnswersIsPending(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGuard(t, nil)
+		slow := true
+		g.venue.onOrders = func() {
+			if !slow {
+				return
+			}
+			time.Sleep(20 * time.Second) // the positions have come, and the orders take long
+			bought := position("A", "3", "2")
+			bought.At = time.Now()
+			g.book.records.Positions = []andon.Position{bought}
+		}
+		report, err := g.Check(t.Context(), time.Now())
+		require.NoError(t, err)
+		require.Empty(t, report.Discrepancies())
+		require.Len(t, report.Pending(), 1)
+		require.Equal(t, "active", g.rope.state())
+
+		slow = false
+		time.Sleep(10 * time.Second)
+		report, err = g.Check(t.Context(), time.Now())
+		require.NoError(t, err)
+		require.Equal(t, []finding{{reconcile.Quantity, "position v/A"}}, findings(report.Discrepancies()), "now the venue had its time")
+		require.Equal(t, "reducing", g.rope.state())
+	})
+}
+
 // TestCord_IsPulledOnceForWhatStands: another pull would be a new hold, with a new number
 // and a new line on the timeline, every five seconds.
 func TestCord_IsPulledOnceForWhatStands(t *testing.T) {
