@@ -6,6 +6,8 @@ import (
 	"github.com/andon-go/andon/reconcile/reconciletest"
 )
 
+// TestVenueIsAVenue: what lags does so for a number of readings and not for a time, so that
+// a slow machine changes nothing.
 func TestVenueIsAVenue(t *testing.T) {
 	for name, sync200 := range map[string]bool{"accepted, done later": false, "done at once": true} {
 		t.Run(name, func(t *testing.T) {
