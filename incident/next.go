@@ -141,7 +141,7 @@ func (in *Incident) nextNotices(a *agenda, k book) {
 
 // settleWithin is how long the notice of an acknowledgement waits for the outcome of
 // pages that were under way: they are stopped at once, but a crash leaves no outcome.
-const settleWithin = 10 * time.Second
+const settleWithin = 2 * time.Second
 
 // ringing reports whether a page is under way, as far as is known.
 func (p *paging) ringing() bool {

@@ -3,10 +3,8 @@ package incident_test
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
-	"path/filepath"
 	"slices"
 	"sync/atomic"
 	"testing"
@@ -16,7 +14,6 @@ import (
 	"github.com/andon-go/andon/incident"
 	"github.com/andon-go/andon/incident/incidenttest"
 	"github.com/andon-go/andon/incident/journal"
-	"github.com/andon-go/andon/internal/crashtest"
 	"github.com/andon-go/andon/notify"
 	"github.com/stretchr/testify/require"
 )
@@ -136,108 +133,5 @@ func TestShutdownSaysWhatWasNotRecorded(t *testing.T) {
 		err = <-ended
 		require.ErrorIs(t, err, incident.ErrNotRecorded)
 		require.ErrorIs(t, err, errDisk)
-	})
-}
-
-// printer is a Notifier that prints what it got, so that the parent knows what
-// somebody has.
-type printer struct{}
-
-func (printer) Notify(_ context.Context, m notify.Message) error {
-	fmt.Printf("accepted %s %s\n", m.Kind, m.Key)
-	return nil
-}
-
-// life declares and acknowledges in the child, and prints what was confirmed.
-func life(dir string) error {
-	j, err := journal.Open(filepath.Join(dir, "journal"))
-	if err != nil {
-		return err
-	}
-	m, err := onJournal(j, printer{})
-	if err != nil {
-		return err
-	}
-	ctx, stop := context.WithCancel(context.Background())
-	defer stop()
-	ended := make(chan error, 1)
-	go func() { ended <- m.Run(ctx) }()
-	in, err := m.Declare(ctx, "watchdog", "down", minor("risk"))
-	if err != nil {
-		return err
-	}
-	fmt.Println("declared", in.Number)
-	for until := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
-		if in, err = m.Get(in.Number); err != nil {
-			return err
-		}
-		if !in.FirstPageAt.IsZero() {
-			break
-		}
-		if time.Now().After(until) {
-			return errors.New("nobody was paged")
-		}
-	}
-	if err := m.Acknowledge(ctx, in.Number, "Ada"); err != nil {
-		return err
-	}
-	fmt.Println("acknowledged")
-	stop()
-	return errors.Join(<-ended, j.Close())
-}
-
-func onJournal(j *journal.Journal, n notify.Notifier) (*incident.Manager, error) {
-	courier, err := notify.NewCourier(notify.Config{Channels: map[string]notify.Notifier{"phone": n}})
-	if err != nil {
-		return nil, err
-	}
-	return incident.New(context.Background(), incident.Config{
-		Store: j, Halter: &gate{}, Courier: courier, Directory: everybody(),
-		Log: slog.New(slog.DiscardHandler),
-	})
-}
-
-// After a kill at any step: a declaration that was confirmed is there, a page that
-// nobody has is sent, under the key that it had, and after a confirmed
-// acknowledgement there is none.
-func TestLaw7_NoPageIsLostByAKill(t *testing.T) {
-	crashtest.Run(t, crashtest.Config{MaxSteps: 40}, life, func(t *testing.T, dir string, at crashtest.Step) {
-		j, err := journal.Open(filepath.Join(dir, "journal"))
-		require.NoError(t, err)
-		p := &phone{}
-		m, err := onJournal(j, p)
-		require.NoError(t, err)
-		all := m.All()
-		if slices.Contains(at.Lines, "acknowledged") {
-			require.NotZero(t, all[0].AckedAt)
-		}
-		if slices.ContainsFunc(at.Lines, func(s string) bool { return len(s) > 8 && s[:8] == "declared" }) {
-			require.Len(t, all, 1)
-		}
-		if len(all) == 0 { // never confirmed: the detector declares again, under the same key
-			require.NoError(t, j.Close())
-			return
-		}
-		const key = "accepted alert risk-offline/risk/1/page/1/0"
-		ctx, stop := context.WithCancel(context.Background())
-		ended := make(chan error, 1)
-		go func() { ended <- m.Run(ctx) }()
-		settled := func() bool {
-			in, err := m.Get(all[0].Number)
-			return err == nil && (!in.FirstPageAt.IsZero() || !in.AckedAt.IsZero())
-		}
-		require.Eventually(t, settled, 5*time.Second, time.Millisecond)
-		stop()
-		require.NoError(t, <-ended)
-		require.NoError(t, j.Close())
-		paged := slices.Contains(at.Lines, key)
-		again := p.messages(notify.InitialAlert)
-		require.True(t, paged || len(again) > 0, "somebody is paged")
-		for _, msg := range again {
-			require.Equal(t, key, "accepted alert "+msg.Key, "one key")
-		}
-		if !all[0].AckedAt.IsZero() {
-			require.Empty(t, again, "no page after the acknowledgement")
-		}
 	})
 }
