@@ -5,7 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // CatalogConfig says what is backed up and what is promised about it.
@@ -16,6 +21,18 @@ type CatalogConfig struct {
 	// Targets holds the target of each component that has one. A component with
 	// an objective and without a target is a breach, never left out.
 	Targets map[Component]Target
+
+	// History is where the verdicts of drills are kept. Without it there are none.
+	History Storage
+
+	// Recorder puts deletions on the timeline before they begin, and the verdicts of
+	// drills. Without one nothing can be deleted.
+	Recorder Recorder
+
+	// Tracer and Meter make spans and instruments, with the attribute component.
+	// Default to the global providers.
+	Tracer trace.TracerProvider
+	Meter  metric.MeterProvider
 }
 
 func (c CatalogConfig) validate() error {
@@ -44,7 +61,12 @@ func (c CatalogConfig) validate() error {
 // Catalog knows the backups of every component. It keeps nothing in memory: each
 // answer is read from the targets. It is safe for concurrent use.
 type Catalog struct {
-	cfg CatalogConfig
+	cfg    CatalogConfig
+	tracer trace.Tracer
+	meters *meters
+
+	mu   sync.Mutex
+	work map[Component]*sync.Mutex // held by a drill and by a deletion: neither may see the other half done
 }
 
 // NewCatalog returns a catalog, or every problem of the configuration, joined.
@@ -55,12 +77,51 @@ func NewCatalog(cfg CatalogConfig) (*Catalog, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
-	return &Catalog{cfg}, nil
+	if cfg.Tracer == nil {
+		cfg.Tracer = otel.GetTracerProvider()
+	}
+	if cfg.Meter == nil {
+		cfg.Meter = otel.GetMeterProvider()
+	}
+	meters, err := newMeters(cfg.Meter)
+	if err != nil {
+		return nil, fmt.Errorf("Meter: %w", err)
+	}
+	return &Catalog{cfg: cfg, tracer: cfg.Tracer.Tracer(scope), meters: meters, work: map[Component]*sync.Mutex{}}, nil
+}
+
+func (c *Catalog) worker(component Component) *sync.Mutex {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.work[component] == nil {
+		c.work[component] = new(sync.Mutex)
+	}
+	return c.work[component]
+}
+
+// lock waits until no drill and no deletion of a component is at work.
+func (c *Catalog) lock(component Component) (unlock func()) {
+	m := c.worker(component)
+	m.Lock()
+	return m.Unlock
+}
+
+// busy reports whether a drill or a deletion of a component is at work.
+func (c *Catalog) busy(component Component) bool {
+	m := c.worker(component)
+	if m.TryLock() {
+		m.Unlock()
+		return false
+	}
+	return true
 }
 
 // Backup takes a backup of a component and verifies it. What it returns without
 // an error counts: it was read back, and is listed as Verified.
-func (c *Catalog) Backup(ctx context.Context, component Component, now time.Time) (Backup, error) {
+func (c *Catalog) Backup(ctx context.Context, component Component, now time.Time) (b Backup, err error) {
+	defer c.span(&ctx, "recovery.backup", component)(&err)
+	began := time.Now()
+	defer func() { c.meters.backedUp(ctx, component, time.Since(began), err) }()
 	target, err := c.target(component)
 	if err != nil {
 		return Backup{}, err
@@ -69,7 +130,7 @@ func (c *Catalog) Backup(ctx context.Context, component Component, now time.Time
 	if err != nil {
 		return written, fmt.Errorf("backing up %s: %w", component, err)
 	}
-	b, err := target.Verify(ctx, written.Name, now)
+	b, err = target.Verify(ctx, written.Name, now)
 	if err != nil {
 		return b, fmt.Errorf("verifying the backup of %s: %w", component, err)
 	}
@@ -114,14 +175,22 @@ func (c *Catalog) Newest(ctx context.Context, component Component) (Backup, erro
 func (c *Catalog) Compliance(ctx context.Context, now time.Time) []Compliance {
 	all := make([]Compliance, len(c.cfg.Objectives))
 	for i, o := range c.cfg.Objectives {
-		backups, err := c.Backups(ctx, o.Component)
-		if err != nil {
-			all[i] = Compliance{Objective: o, At: now, Problems: []string{err.Error()}}
-			continue
-		}
-		all[i] = o.Judge(now, backups)
+		all[i] = c.judge(ctx, o, now)
+		c.meters.judged(ctx, all[i])
 	}
 	return all
+}
+
+func (c *Catalog) judge(ctx context.Context, o Objective, now time.Time) Compliance {
+	backups, err := c.Backups(ctx, o.Component)
+	var drills []Drill
+	if err == nil && c.cfg.History != nil {
+		drills, err = c.Drills(ctx, o.Component)
+	}
+	if err != nil {
+		return Compliance{Objective: o, At: now, Problems: []string{err.Error()}}
+	}
+	return o.Judge(now, backups, drills...)
 }
 
 func (c *Catalog) target(component Component) (Target, error) {

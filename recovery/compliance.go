@@ -16,8 +16,8 @@ type Compliance struct {
 	Newest Backup
 	Age    time.Duration
 
-	// RestoreTook is the newest measured restore of a backup of this component.
-	// Zero means that none was ever measured.
+	// RestoreTook is the newest measured restore of this component, in earnest or in
+	// a drill. Zero means that none was ever measured.
 	RestoreTook time.Duration
 
 	// RPOMet and RTOMet are true only when they were shown.
@@ -41,12 +41,13 @@ func (c Compliance) String() string {
 	return fmt.Sprintf("%s: BREACH: %s", c.Objective.Component, strings.Join(c.Problems, "; "))
 }
 
-// Judge compares the backups of a component with its objective. Backups that are
-// not verified count for nothing.
-func (o Objective) Judge(now time.Time, backups []Backup) Compliance {
+// Judge compares the backups and drills of a component with its objective. Backups
+// that are not verified count for nothing; a drill that failed disproves whatever
+// was measured before it. Drills are given newest first, as Catalog.Drills does.
+func (o Objective) Judge(now time.Time, backups []Backup, drills ...Drill) Compliance {
 	c := Compliance{Objective: o, At: now}
 	c.judgeRPO(now, backups)
-	c.judgeRTO(backups)
+	c.judgeRTO(backups, drills)
 	return c
 }
 
@@ -67,19 +68,27 @@ func (c *Compliance) judgeRPO(now time.Time, backups []Backup) {
 	}
 }
 
-func (c *Compliance) judgeRTO(backups []Backup) {
+func (c *Compliance) judgeRTO(backups []Backup, drills []Drill) {
 	var last Backup
 	for _, b := range backups {
 		if b.RestoreTook > 0 && b.RestoredAt.After(last.RestoredAt) {
 			last = b
 		}
 	}
-	c.RestoreTook = last.RestoreTook
+	name, took := last.Name, last.RestoreTook
+	if len(drills) > 0 && !drills[0].At.Before(last.RestoredAt) {
+		if name, took = drills[0].Backup, drills[0].Took; !drills[0].Passed && took <= c.Objective.RTO {
+			c.RestoreTook = took
+			c.problem("the newest drill failed, RTO is %v: %s", c.Objective.RTO, drills[0].Problem)
+			return
+		}
+	}
+	c.RestoreTook = took
 	switch {
-	case c.RestoreTook <= 0:
+	case took <= 0:
 		c.problem("no restore was ever measured, RTO is %v", c.Objective.RTO)
-	case c.RestoreTook > c.Objective.RTO:
-		c.problem("restore of %s took %v, RTO is %v", last.Name, c.RestoreTook, c.Objective.RTO)
+	case took > c.Objective.RTO:
+		c.problem("restore of %s took %v, RTO is %v", name, took, c.Objective.RTO)
 	default:
 		c.RTOMet = true
 	}

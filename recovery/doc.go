@@ -15,7 +15,11 @@
 //
 // [Objectives] is the playbook's table of RTO and RPO. A [Catalog] stands over one
 // [Target] for each component, takes backups and verifies them, and compares what
-// there is with the objectives. Package filebackup, below this one, is the Target
+// there is with the objectives. It drills restores into a place of their own, holds
+// the time against the RTO and keeps the verdicts, and it deletes by a plan in which
+// only verified backups count: the last one is never deleted. A [Scheduler] does all
+// of it as often as the objectives say, and tells of each breach until it is none.
+// Package filebackup, below this one, is the Target
 // for files and directories.
 //
 // A Target of your own writes to a [Repository], which compresses, cuts into chunks
@@ -23,7 +27,8 @@
 // lists. Where the chunks lie is a [Storage] of four methods: [DirStorage] is a
 // directory, and an object store fits as well.
 //
-// [Sequence] takes a system up again in the order of [PriorityOrder]:
+// [Sequence] takes a system up again in the order of [PriorityOrder], several steps at
+// once where it is told so and their needs allow, and goes on where a crash cut it off:
 //
 //	1  Stop Loss System    Ensure all positions have stop losses
 //	2  Position Tracking   Verify all open positions are accounted for

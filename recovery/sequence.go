@@ -17,8 +17,20 @@ type SequenceConfig struct {
 	// Budget is the time of a step that names none. Defaults to 5 minutes.
 	Budget time.Duration
 
+	// Parallel is how many steps may run at once: one begins when those that it
+	// needs are proven, the earlier one first. Defaults to 1: strictly in order.
+	Parallel int
+
 	// Recorder keeps each action before it begins and each result. Required.
 	Recorder Recorder
+
+	// Progress keeps the results of a run, so that Run in another process goes on
+	// where a crash cut it off. Nil keeps nothing. Defaults to nil.
+	Progress Storage
+
+	// GoOnWithin is how old the last result of a run may be that is gone on with;
+	// what was proven longer ago is looked at anew. Defaults to 1 hour.
+	GoOnWithin time.Duration
 
 	// OnResult is told of each result as it comes, on the goroutine of Run. Nil
 	// tells nobody.
@@ -31,6 +43,12 @@ func (c SequenceConfig) withDefaults() SequenceConfig {
 	}
 	if c.Budget == 0 {
 		c.Budget = 5 * time.Minute
+	}
+	if c.Parallel == 0 {
+		c.Parallel = 1
+	}
+	if c.GoOnWithin == 0 {
+		c.GoOnWithin = time.Hour
 	}
 	if c.OnResult == nil {
 		c.OnResult = func(StepResult) {}
@@ -45,6 +63,12 @@ func (c SequenceConfig) validate() error {
 	}
 	if c.Budget < 0 {
 		errs = append(errs, fmt.Errorf("Budget: %v", c.Budget))
+	}
+	if c.Parallel < 0 {
+		errs = append(errs, fmt.Errorf("Parallel: %d", c.Parallel))
+	}
+	if c.GoOnWithin < 0 {
+		errs = append(errs, fmt.Errorf("GoOnWithin: %v", c.GoOnWithin))
 	}
 	if c.Recorder == nil {
 		errs = append(errs, errors.New("Recorder: is nil, and a recovery that is not on the timeline may not begin"))
@@ -72,31 +96,82 @@ func NewSequence(cfg SequenceConfig) (*Sequence, error) {
 // first and acted on only when the check does not hold, then checked again.
 //
 // proven holds results of an earlier run: a step that is proven there, and whose
-// needs are too, is not done again. The results are those of all steps up to the
-// one where the run ended, the earlier ones included. The error is nil when every
-// step is proven, else *UnprovenError of the one that is not.
+// needs are too, is not done again. With SequenceConfig.Progress the results of a
+// run that a crash cut off, or that stopped at a step, are taken from there; a step
+// that was at work then begins again with its check. After the first that cannot be
+// proven no other begins, and those at work are waited for.
+//
+// The results are those of all steps that ran, the earlier ones included, in their
+// order. The error is nil when every step is proven, else an *UnprovenError for each
+// that is not, joined.
 func (s *Sequence) Run(ctx context.Context, by string, proven []StepResult) ([]StepResult, error) {
 	if by == "" {
 		return nil, errors.New("recovery sequence: who runs it is empty")
 	}
-	earlier, err := s.earlier(proven)
+	kept, err := s.resume(ctx, by)
+	if err != nil {
+		return nil, fmt.Errorf("recovery sequence: its progress: %w", err)
+	}
+	results, err := s.earlier(append(slices.Clone(proven), kept...))
 	if err != nil {
 		return nil, err
 	}
-	var results []StepResult
+	err = s.all(ctx, by, results)
+	if err == nil {
+		err = s.keep(ctx, sequenceEvent{What: eventEnded, By: by, At: time.Now()})
+	}
+	var ordered []StepResult
 	for _, step := range s.cfg.Steps {
-		if r, ok := earlier[step.Name]; ok {
-			results = append(results, r)
-			continue
-		}
-		r, err := s.perform(ctx, by, step)
-		results = append(results, r)
-		s.cfg.OnResult(r)
-		if err != nil {
-			return results, &UnprovenError{step.Name, err}
+		if r, ok := results[step.Name]; ok {
+			ordered = append(ordered, r)
 		}
 	}
-	return results, nil
+	return ordered, err
+}
+
+// all runs what is not in results and adds it there.
+func (s *Sequence) all(ctx context.Context, by string, results map[string]StepResult) error {
+	type done struct {
+		StepResult
+		err error
+	}
+	var (
+		begun   = map[string]bool{}
+		running int
+		ended   = make(chan done)
+		errs    []error
+	)
+	for {
+		for _, step := range s.cfg.Steps {
+			if len(errs) > 0 || running == s.cfg.Parallel {
+				break
+			}
+			if _, ok := results[step.Name]; ok || begun[step.Name] || !ready(step, results) {
+				continue
+			}
+			begun[step.Name] = true
+			running++
+			go func() {
+				r, err := s.perform(ctx, by, step)
+				ended <- done{r, err}
+			}()
+		}
+		if running == 0 {
+			return errors.Join(errs...)
+		}
+		d := <-ended
+		running--
+		results[d.Name] = d.StepResult
+		if d.err != nil {
+			errs = append(errs, &UnprovenError{d.Name, d.err})
+		}
+		s.cfg.OnResult(d.StepResult)
+	}
+}
+
+// ready reports whether all that a step needs is proven.
+func ready(step Step, results map[string]StepResult) bool {
+	return !slices.ContainsFunc(step.Needs, func(need string) bool { return !results[need].Proven })
 }
 
 // earlier keeps of the results those that still count.
@@ -114,7 +189,7 @@ func (s *Sequence) earlier(proven []StepResult) (map[string]StepResult, error) {
 		if !r.Proven || r.Evidence == "" {
 			continue
 		}
-		if !slices.ContainsFunc(step.Needs, func(need string) bool { return !counts[need].Proven }) {
+		if ready(step, counts) {
 			counts[step.Name] = r
 		}
 	}
@@ -139,12 +214,16 @@ func (s *Sequence) perform(ctx context.Context, by string, step Step) (StepResul
 	if rerr := s.record(context.WithoutCancel(ctx), r.Ended, by, what, why); rerr != nil {
 		err = errors.Join(err, rerr)
 	}
-	if err != nil {
+	if err == nil {
+		r.Proven, r.Evidence = true, evidence
+	} else {
 		r.Problem = err.Error()
-		return r, err
 	}
-	r.Proven, r.Evidence = true, evidence
-	return r, nil
+	if kerr := s.keep(context.WithoutCancel(ctx), sequenceEvent{What: eventResult, By: by, At: r.Ended, Result: &r}); kerr != nil {
+		err = errors.Join(err, kerr)
+		r.Proven, r.Evidence, r.Problem = false, "", err.Error()
+	}
+	return r, err
 }
 
 // bringUp checks, acts when it must, and checks again, all within the budget.

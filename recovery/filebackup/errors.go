@@ -20,7 +20,7 @@ var (
 	ErrNotVerified = recovery.ErrNotVerified
 
 	// ErrMoved says that a plan was made for facts that are no longer so.
-	ErrMoved = errors.New("the facts have moved since the plan was made")
+	ErrMoved = recovery.ErrMoved
 
 	// ErrLive says that a target may be written to while it would be replaced.
 	ErrLive = errors.New("the target is live")

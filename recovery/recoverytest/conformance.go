@@ -42,6 +42,84 @@ func TestTarget(t *testing.T, open func(t *testing.T) Subject) {
 	}
 }
 
+// TestRehearser tests that a target, which TestTarget has passed, also keeps the
+// rules of recovery.Rehearser. open is called once for each rule and returns a fresh
+// one.
+func TestRehearser(t *testing.T, open func(t *testing.T) Subject) {
+	now := time.Date(2026, 3, 4, 15, 4, 5, 0, time.UTC)
+	for _, rule := range []struct {
+		name string
+		test func(t *testing.T, s Subject, r recovery.Rehearser, now time.Time)
+	}{
+		{"a verified backup is restored for practice, measured, and says what was seen", ruleRehearsed},
+		{"a backup that does not count is ErrNotVerified", ruleUnverified},
+		{"a backup that was damaged since it was verified does not pass", ruleRehearsedDamaged},
+		{"a name that there is not is ErrNotFound", ruleRehearsedNotFound},
+		{"nothing is practised after ctx has ended", ruleRehearsedEnded},
+	} {
+		t.Run(rule.name, func(t *testing.T) {
+			s := open(t)
+			r, ok := s.Target.(recovery.Rehearser)
+			if !ok {
+				t.Fatalf("%T is no Rehearser", s.Target)
+			}
+			rule.test(t, s, r, now)
+		})
+	}
+}
+
+func takeVerified(t *testing.T, s Subject, now time.Time) recovery.Backup {
+	t.Helper()
+	b := take(t, s, now)
+	if _, err := s.Target.Verify(t.Context(), b.Name, now); err != nil {
+		t.Fatalf("Verify of a sound backup: %v", err)
+	}
+	return b
+}
+
+func ruleRehearsed(t *testing.T, s Subject, r recovery.Rehearser, now time.Time) {
+	b := takeVerified(t, s, now)
+	for range 2 { // the second finds the place free again
+		got, err := r.Rehearse(t.Context(), b.Name, now)
+		if err != nil || got.Took <= 0 || got.Evidence == "" {
+			t.Fatalf("Rehearse of a sound backup gives %+v, %v", got, err)
+		}
+	}
+	wantState(t, s, b.Name, recovery.Verified)
+}
+
+func ruleUnverified(t *testing.T, s Subject, r recovery.Rehearser, now time.Time) {
+	b := take(t, s, now)
+	if _, err := r.Rehearse(t.Context(), b.Name, now); !errors.Is(err, recovery.ErrNotVerified) {
+		t.Errorf("Rehearse of a backup that was not read back gives %v, want ErrNotVerified", err)
+	}
+}
+
+func ruleRehearsedDamaged(t *testing.T, s Subject, r recovery.Rehearser, now time.Time) {
+	b := takeVerified(t, s, now)
+	damage(t, s, b.Name)
+	if got, err := r.Rehearse(t.Context(), b.Name, now); err == nil {
+		t.Errorf("Rehearse of a damaged backup gives %+v and no error", got)
+	}
+}
+
+func ruleRehearsedNotFound(t *testing.T, s Subject, r recovery.Rehearser, now time.Time) {
+	for _, name := range []string{recovery.BackupName(now, 1), "", "../x"} {
+		if _, err := r.Rehearse(t.Context(), name, now); !errors.Is(err, recovery.ErrNotFound) {
+			t.Errorf("Rehearse of %q, which there is not, gives %v", name, err)
+		}
+	}
+}
+
+func ruleRehearsedEnded(t *testing.T, s Subject, r recovery.Rehearser, now time.Time) {
+	b := takeVerified(t, s, now)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := r.Rehearse(ctx, b.Name, now); !errors.Is(err, context.Canceled) {
+		t.Errorf("Rehearse with a cancelled context gives %v", err)
+	}
+}
+
 func ruleFresh(t *testing.T, s Subject, _ time.Time) {
 	if got := list(t, s); len(got) != 0 {
 		t.Fatalf("Backups lists %v before there was one", got)

@@ -8,10 +8,12 @@ import (
 )
 
 func TestTargetInMemoryConforms(t *testing.T) {
-	recoverytest.TestTarget(t, func(*testing.T) recoverytest.Subject {
+	open := func(*testing.T) recoverytest.Subject {
 		target := recoverytest.NewTarget(recovery.Configuration, []byte("leverage: 2"))
 		return recoverytest.Subject{Target: target, Damage: target.Damage}
-	})
+	}
+	recoverytest.TestTarget(t, open)
+	recoverytest.TestRehearser(t, open)
 }
 
 func TestStorageInMemoryConforms(t *testing.T) {

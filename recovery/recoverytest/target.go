@@ -20,6 +20,8 @@ type Target struct {
 	data    []byte
 	backups []*stored
 	err     error
+	takes   time.Duration
+	broken  error
 }
 
 type stored struct {
@@ -76,6 +78,48 @@ func (t *Target) Restored(name string, now time.Time, took time.Duration) error 
 	}
 	s.RestoredAt, s.RestoreTook = now, took
 	return nil
+}
+
+// Rehearsals sets how long a practice restore takes, 1 ms if not set, and the error
+// that it gives.
+func (t *Target) Rehearsals(takes time.Duration, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.takes, t.broken = takes, err
+}
+
+// Rehearse compares a backup with its checksum, after some time. No lock is held
+// meanwhile.
+func (t *Target) Rehearse(ctx context.Context, name string, _ time.Time) (recovery.Rehearsal, error) {
+	began := time.Now()
+	t.mu.Lock()
+	takes, err := t.takes, t.broken
+	t.mu.Unlock()
+	timer := time.NewTimer(max(takes, time.Millisecond))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+		return recovery.Rehearsal{}, ctx.Err()
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if err == nil {
+		err = t.ready(ctx)
+	}
+	if err != nil {
+		return recovery.Rehearsal{}, err
+	}
+	s, err := t.find(name)
+	switch {
+	case err != nil:
+		return recovery.Rehearsal{}, err
+	case s.State != recovery.Verified:
+		return recovery.Rehearsal{}, fmt.Errorf("%s is %v: %w", name, s.State, recovery.ErrNotVerified)
+	case sha256.Sum256(s.data) != s.sum:
+		return recovery.Rehearsal{}, &recovery.DamagedError{Backup: name, File: "data", Reason: "its SHA-256 differs"}
+	}
+	return recovery.Rehearsal{Took: time.Since(began), Evidence: fmt.Sprintf("%d bytes with their SHA-256", len(s.data))}, nil
 }
 
 // Backup copies the data.
