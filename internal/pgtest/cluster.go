@@ -32,6 +32,7 @@ type Cluster struct {
 	account  *syscall.Credential // nil: the test's own user
 	server   *server             // nil while it is stopped
 	accepted bool                // it has served on its port, which it keeps from then on
+	frozen   []int               // the processes that Freeze stopped
 }
 
 // Start creates a cluster and starts its server, which ends with the test. Each
@@ -45,6 +46,7 @@ func Start(t testing.TB, settings ...string) *Cluster {
 	}
 	c := &Cluster{t: t, bin: bin, base: base, settings: settings}
 	t.Cleanup(func() {
+		c.Thaw()
 		c.Stop()
 		if err := os.RemoveAll(base); err != nil {
 			t.Errorf("pgtest: %v", err)

@@ -11,7 +11,8 @@
 // of its own and on a free port of 127.0.0.1, and trusts whoever can connect. Its data
 // is not synced to disk (fsync=off), unless a setting says otherwise: it outlives a
 // kill of the server, not a crash of the machine. Stop and Restart let a test take
-// the server away and bring it back, with its data and on the same port.
+// the server away and bring it back, with its data and on the same port; Freeze and Thaw
+// let it fall silent.
 //
 // # Failure
 //

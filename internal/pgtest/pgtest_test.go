@@ -35,6 +35,11 @@ func TestStartServesStopsComesBackAndLeavesNothing(t *testing.T) {
 		c.Stop() // nothing to do
 		require.NoFileExists(t, dir+"/data/postmaster.pid", "the server is gone")
 		c.Restart()
+		c.Freeze()
+		silent := exec.Command("timeout", "0.5", "psql", "-XAtd", c.TCPConnString(), "-c", "SELECT 1")
+		require.Error(t, silent.Run(), "nothing answers")
+		require.Equal(t, 124, silent.ProcessState.ExitCode(), "and nothing is refused")
+		c.Thaw()
 		require.Equal(t, before, c.TCPConnString(), "the same port")
 		require.Equal(t, "1|BTC\n2|ETH", c.Psql("SELECT * FROM trades ORDER BY id"))
 
