@@ -12,7 +12,8 @@
 //	halted     no        no      yes      yes     yes
 //
 // The state is the strictest of the [Hold]s in force. A person places one by Halt, a
-// component by Engage or Reduce, anybody with a shell by a flag file.
+// component by Engage or Reduce, anybody with a shell by a flag file. A component takes
+// back by Relax what it placed by Reduce, and nothing else.
 //
 //   - After Halt returns, no order that adds exposure passes, and every order that
 //     had passed before has settled or is named in the report.
