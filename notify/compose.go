@@ -161,7 +161,8 @@ func (m *Message) write(template, title, warning string, own []field) error {
 		text = plain(title, fields)
 	}
 	if warning != "" {
-		text = oneLine(warning) + "\n" + text
+		m.Warning = oneLine(warning)
+		text = m.Warning + "\n" + text
 	}
 	m.Text = text
 	return err

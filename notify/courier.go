@@ -191,10 +191,8 @@ func (c *Courier) Broadcast(ctx context.Context, to []Contact, m Message) []Rece
 // receiver is known to want, a pause or a slower pace, is kept to beforehand.
 // Secrets in the text are replaced.
 func (c *Courier) Deliver(ctx context.Context, to Contact, m Message) Receipt {
-	if m.Kind.pages() {
-		if page := c.gatherer.join(to, m); page != nil {
-			return c.gatherer.wait(ctx, page)
-		}
+	if page := c.gatherer.join(to, m); page != nil {
+		return c.gatherer.wait(ctx, page)
 	}
 	return c.deliver(ctx, to, m)
 }

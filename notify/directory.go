@@ -215,6 +215,14 @@ func (d Directory) played(roles []Role) bool {
 		slices.ContainsFunc(d.Rotations, func(r Rotation) bool { return slices.Contains(roles, r.Role) && len(r.everybody()) > 0 })
 }
 
+// always reports whether a role of these has somebody at every hour.
+func (d Directory) always(roles []Role) bool {
+	return slices.ContainsFunc(d.Contacts, func(c Contact) bool { return c.plays(roles) }) ||
+		slices.ContainsFunc(d.Rotations, func(r Rotation) bool {
+			return slices.Contains(roles, r.Role) && len(r.Members) > 0 && len(r.Windows) == 0
+		})
+}
+
 // named writes roles as the playbook does: "CTO/Risk Officer".
 func named(roles []Role) string {
 	words := make([]string, len(roles))

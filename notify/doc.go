@@ -17,8 +17,8 @@
 //   - A receiver's Retry-After wins over the wait that was computed, for every
 //     message that goes there, and no address is written to faster than its [Limit];
 //     the first page of an incident overtakes what waits.
-//   - In a storm the pages to one contact are gathered, as [Storm] says: their number
-//     is bounded, and none is lost.
+//   - In a storm the pages to one contact are gathered, as [Storm] says, and so are
+//     notices: their number is bounded, none is lost, and no warning goes unsaid.
 //   - Who is on call at any instant is a pure function of the [Directory]; what its
 //     rotations do where clocks change is stated as rules with [Rotation].
 //   - Secrets are taken out of what is sent and of what channels answer, by

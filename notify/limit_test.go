@@ -41,7 +41,7 @@ func TestNoAddressIsWrittenToFasterThanItsLimit(t *testing.T) {
 			var wg sync.WaitGroup
 			for i, p := range pauses {
 				wg.Go(func() {
-					require.NoError(t, c.Deliver(t.Context(), on("a"), notify.Message{Key: fmt.Sprint(i), Kind: notify.StatusUpdate}).Err)
+					require.NoError(t, c.Deliver(t.Context(), on("a"), notify.Message{Key: fmt.Sprint(i), Kind: notify.ResolutionNotice}).Err)
 				})
 				time.Sleep(time.Duration(p) * time.Millisecond)
 			}

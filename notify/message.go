@@ -32,6 +32,10 @@ type Message struct {
 	To       string         `json:"to,omitempty"` // address on the channel that sends it
 	Text     string         `json:"text"`         // complete and ready to show
 
+	// Warning is what stands above everything else in Text, such as STOP NOT CONFIRMED;
+	// empty: none. A page that stands for others in a storm says theirs too.
+	Warning string `json:"warning,omitempty"`
+
 	// First says that nobody has been told of the incident yet: it overtakes other
 	// messages where a rate limit makes them wait.
 	First bool `json:"first,omitempty"`

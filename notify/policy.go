@@ -82,7 +82,8 @@ func followed(l severity.Level) severity.Level {
 
 // Validate joins everything that is wrong with the policy: a level without steps
 // or without anybody to page at once, steps out of order, a step whose roles
-// nobody plays, or of whom somebody cannot be reached on any of the channels.
+// nobody plays, or of whom somebody cannot be reached on any of the channels, and a
+// SEV-1 or SEV-2 for which nobody at all is there outside office hours.
 func (p Policy) Validate(d Directory, channels ...string) error {
 	problems := []error{d.Validate()}
 	for l := severity.SEV1; l <= severity.SEV4; l++ {
@@ -118,6 +119,9 @@ func (p Policy) validateLevel(l severity.Level, d Directory, channels []string) 
 		return []error{fmt.Errorf("Steps[%v]: no step pages anybody", l)}
 	}
 	var problems []error
+	if l.AtLeast(severity.SEV2) && !slices.ContainsFunc(steps, func(s Step) bool { return d.always(s.Roles) }) {
+		problems = append(problems, fmt.Errorf("Steps[%v]: at some hours nobody at all is paged: want one role that somebody always plays, or a rotation without Windows", l))
+	}
 	if steps[0].After != 0 {
 		problems = append(problems, fmt.Errorf("Steps[%v][0]: After is %v, want 0: the first page goes out at once", l, steps[0].After))
 	}

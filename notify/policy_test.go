@@ -86,6 +86,28 @@ func TestValidateNamesEveryProblem(t *testing.T) {
 	require.ErrorContains(t, notify.Policy{}.Validate(team(), "pager"), "Steps[SEV-4]: no step pages anybody")
 }
 
+// A rotation of office hours may be the only one of a step, and not of a whole level
+// that stops trading: at night its page would wait for the morning.
+func TestLaw7_AtEveryHourSomebodyIsPaged(t *testing.T) {
+	office := []notify.Window{{Days: []time.Weekday{time.Monday}, From: notify.Clock{Hour: 9}, Until: notify.Clock{Hour: 17}}}
+	d := team()
+	d.Rotations = []notify.Rotation{{
+		Name: "office", Role: notify.OnCallEngineer, Members: []string{"Ada"}, First: notify.Date{Year: 2026, Month: 1, Day: 5}, Windows: office,
+	}}
+	d.Contacts[0].Roles = []notify.Role{notify.PrimaryEngineer, notify.AnyEngineer}
+	p := notify.DefaultPolicy()
+	require.NoError(t, p.Validate(d, "pager"), "the lead engineer is there at night")
+	for _, l := range []severity.Level{severity.SEV1, severity.SEV2, severity.SEV4} {
+		p.Steps[l] = []notify.Step{{Roles: []notify.Role{notify.OnCallEngineer}}}
+	}
+	err := p.Validate(d, "pager")
+	require.ErrorContains(t, err, "Steps[SEV-1]: at some hours nobody at all is paged")
+	require.ErrorContains(t, err, "Steps[SEV-2]: at some hours nobody at all is paged")
+	require.NotContains(t, err.Error(), "Steps[SEV-4]", "which may wait for the morning")
+	d.Rotations[0].Windows = nil
+	require.NoError(t, p.Validate(d, "pager"))
+}
+
 func TestFindReturnsEachContactOnce(t *testing.T) {
 	d := team()
 	found := d.Find(start, notify.AnyEngineer, notify.OnCallEngineer, notify.CTO)

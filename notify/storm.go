@@ -13,12 +13,16 @@ import (
 
 // Storm is when pages to one contact are gathered into one, so that a hundred
 // alarms at once do not bury the person who is to deal with them. Nothing is lost: a
-// gathered page names the others by their keys, and each caller gets the receipt
-// of the page that its own went out with.
+// gathered page names the others by their keys, says each warning that one of them
+// has, and each caller gets the receipt of the page that its own went out with.
 //
 // A page that is worse than all that the contact has got within Within goes out at
 // once all the same. So one contact gets at most Pages, one for each level and
 // Within/Every gathered ones in any Within, however many there are.
+//
+// Notices of missed targets, and status updates, are gathered in the same way, each
+// kind by itself: they have no part in the bound of pages, and no page waits for one.
+// What acknowledges or resolves is sent one by one, since each ends its own pages.
 type Storm struct {
 	// Pages is how many pages go to one contact one by one within Within. Defaults to 20.
 	Pages int
@@ -56,7 +60,26 @@ type gatherer struct {
 	grouped func(n int)                                              // told of each gathered page how many it stands for
 
 	mu       sync.Mutex
-	contacts map[string]*lately // by Contact.Name
+	contacts map[gathering]*lately
+}
+
+// gathering is what is gathered by itself: one contact's pages, or notices of a kind.
+type gathering struct {
+	contact string // by Contact.Name
+	class   string
+}
+
+// class names what messages of a kind are gathered with; empty: they never are.
+func (k Kind) class() string {
+	switch {
+	case k.pages():
+		return "PAGES"
+	case k == BreachNotice:
+		return "TARGETS MISSED"
+	case k == StatusUpdate:
+		return "UPDATES"
+	}
+	return ""
 }
 
 // lately is what one contact has been sent within Storm.Within.
@@ -88,17 +111,22 @@ type gathered struct {
 	left    bool   // its caller has gone, as after an acknowledgement
 }
 
-// join decides: a page that is to go alone, at once, is nil.
+// join decides: a message that is to go alone, at once, is nil.
 func (g *gatherer) join(to Contact, m Message) *gathered {
+	class := m.Kind.class()
+	if class == "" {
+		return nil
+	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	l := g.contacts[to.Name]
+	with := gathering{to.Name, class}
+	l := g.contacts[with]
 	if l == nil {
 		l = &lately{}
 		if g.contacts == nil {
-			g.contacts = map[string]*lately{}
+			g.contacts = map[gathering]*lately{}
 		}
-		g.contacts[to.Name] = l
+		g.contacts[with] = l
 	}
 	now := time.Now()
 	l.single = slices.DeleteFunc(l.single, func(p sentPage) bool { return now.Sub(p.at) >= g.storm.Within })
@@ -176,13 +204,15 @@ func stopped(page *gathered, why error) Receipt {
 // mostNamed is how many incidents a gathered page names; a telephone shows no more.
 const mostNamed = 30
 
-// together writes one page for many: the worst one's text, of two the older, under a
-// line that says how many there are, and the numbers of the others. It has the
-// worst one's key, and theirs in Pages.
+// together writes one message for many: the worst one's text, of two the one with a
+// warning, then the older, under the warnings of all and a line that says how many
+// there are, and the numbers of the others. It has the worst one's key, and theirs
+// in Pages.
 func together(pages []Message, now time.Time) Message {
 	worst := 0
 	for i, m := range pages {
-		if !pages[worst].Level.AtLeast(m.Level) {
+		w := pages[worst]
+		if !w.Level.AtLeast(m.Level) || m.Level.AtLeast(w.Level) && w.Warning == "" && m.Warning != "" {
 			worst = i
 		}
 	}
@@ -192,7 +222,7 @@ func together(pages []Message, now time.Time) Message {
 		return one
 	}
 	one.At = now
-	text := []string{fmt.Sprintf("%d PAGES AT ONCE, the worst of them:", len(pages)), one.Text, "The others:"}
+	text := append(warnings(one, others), fmt.Sprintf("%d %s AT ONCE, the worst of them:", len(pages), one.Kind.class()), one.Text, "The others:")
 	for i, m := range others {
 		one.First = one.First || m.First
 		one.Pages = append(one.Pages, m.Key)
@@ -205,4 +235,29 @@ func together(pages []Message, now time.Time) Message {
 	}
 	one.Text = strings.Join(text, "\n")
 	return one
+}
+
+// mostWarned is how many different warnings a gathered message says in full.
+const mostWarned = 5
+
+// warnings returns those of the others that are not the first one's own, each once.
+func warnings(one Message, others []Message) []string {
+	seen := map[string]bool{"": true, one.Warning: true}
+	var all []string
+	more := 0
+	for _, m := range others {
+		switch {
+		case seen[m.Warning]:
+			continue
+		case len(all) < mostWarned:
+			all = append(all, oneLine(m.Incident)+": "+m.Warning)
+		default:
+			more++
+		}
+		seen[m.Warning] = true
+	}
+	if more > 0 {
+		all = append(all, fmt.Sprintf("and %d more warnings: see the timeline", more))
+	}
+	return all
 }

@@ -102,6 +102,57 @@ func TestAGatheredPageSaysWhatItStandsFor(t *testing.T) {
 	})
 }
 
+// A page that stands for others says what must not be missed in any of them.
+func TestAGatheredPageSaysEachWarning(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var got notifytest.Recorder
+		c := courier(t, map[string]notify.Notifier{"a": &got}, func(c *notify.Config) { c.Storm.Pages = 1 })
+		var wg sync.WaitGroup
+		for i := range 10 {
+			a := notify.Alert{Key: fmt.Sprintf("key-%d", i), Incident: fmt.Sprintf("INC-20260314-%03d", i), Level: severity.SEV1, At: time.Now(), Impact: "x"}
+			if i > 5 {
+				a.Warning = fmt.Sprintf("STOP NOT CONFIRMED: gate %d is gone", i%2)
+			}
+			m, err := a.Message(notify.Templates{})
+			require.NoError(t, err)
+			wg.Go(func() { require.NoError(t, c.Deliver(t.Context(), on("a"), m).Err) })
+			synctest.Wait()
+		}
+		wg.Wait()
+		one := got.Messages()[1]
+		require.Equal(t, "key-6", one.Key)
+		require.True(t, strings.HasPrefix(one.Text, "INC-20260314-007: STOP NOT CONFIRMED: gate 1 is gone\n9 PAGES AT ONCE, the worst of them:\nSTOP NOT CONFIRMED: gate 0 is gone\n"), one.Text)
+		require.Equal(t, 2, strings.Count(one.Text, "STOP NOT CONFIRMED"))
+	})
+}
+
+// Ten thousand incidents miss their targets in one instant: the notices are gathered
+// as pages are, beside them, and what ends a page is never held back.
+func TestNoticesAreGatheredBesideThePages(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var got notifytest.Recorder
+		c := courier(t, map[string]notify.Notifier{"a": &got}, func(c *notify.Config) { c.Storm.Pages = 2 })
+		var wg sync.WaitGroup
+		kinds := []notify.Kind{notify.InitialAlert, notify.BreachNotice, notify.StatusUpdate, notify.AckNotice, notify.ResolutionNotice}
+		for i := range 20 {
+			for _, kind := range kinds {
+				m := page(i, severity.SEV1)
+				m.Kind = kind
+				wg.Go(func() { require.NoError(t, c.Deliver(t.Context(), on("a"), m).Err) })
+			}
+		}
+		wg.Wait()
+		sent := map[notify.Kind]int{}
+		for _, m := range got.Messages() {
+			sent[m.Kind]++
+			if strings.Contains(m.Text, "AT ONCE") {
+				require.Len(t, m.Pages, 17)
+			}
+		}
+		require.Equal(t, map[notify.Kind]int{notify.InitialAlert: 3, notify.BreachNotice: 3, notify.StatusUpdate: 3, notify.AckNotice: 20, notify.ResolutionNotice: 20}, sent)
+	})
+}
+
 // Another contact has a storm of their own, and a notice is no page.
 func TestAStormIsOneContactsOwn(t *testing.T) {
 	bubble(t, func(t *testing.T) {
