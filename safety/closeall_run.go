@@ -147,11 +147,7 @@ func (r *closing) run(ctx context.Context) CloseVenueReport {
 	}
 	finish, cancelFinish := context.WithTimeout(context.WithoutCancel(ctx), finishWithin)
 	defer cancelFinish()
-	for _, l := range r.legs {
-		if len(l.stops) > 0 && !r.finished(l) {
-			r.protectAgain(finish, l)
-		}
-	}
+	r.guardAgain(finish)
 	r.report.InFlight = r.sw.inFlightOn(r.name)
 	r.report.Flat = r.last
 	r.report.Flat.Flat = agree >= r.c.cfg.Confirm && flat && len(r.report.InFlight) == 0
@@ -164,6 +160,26 @@ func (r *closing) run(ctx context.Context) CloseVenueReport {
 // finds nothing to do, and in a hurry where something naked waits for the next reading.
 func (r *closing) round(ctx context.Context) (busy, hurry bool) {
 	r.trouble = nil
+	busy, ok := r.look(ctx)
+	if !ok {
+		return true, false
+	}
+	busy = r.cancelFirst(ctx) || busy
+	if r.may {
+		for _, l := range r.legs {
+			busy = r.closeLeg(ctx, l) || busy
+		}
+	}
+	busy = r.cancelLast(ctx) || busy
+	for _, l := range r.legs {
+		busy = busy || l.absent > 0 && !r.finished(l) // it may be there, and this list wrong
+	}
+	return busy, r.bare != nil && len(r.bare.stops) > 0 && r.bare.failures == 0
+}
+
+// look reads the venue, shows it to the gate, and looks up what the lists do not say. It
+// is busy while an order may still do something, and not ok where nothing could be read.
+func (r *closing) look(ctx context.Context) (busy, ok bool) {
 	flat, view, err := readVenue(ctx, r.name, r.venue)
 	if err == nil {
 		if err = r.sw.Observe(view); errors.Is(err, ErrStaleView) {
@@ -183,18 +199,7 @@ func (r *closing) round(ctx context.Context) (busy, hurry bool) {
 		busy = true
 	}
 	r.update(flat)
-	busy = r.verifyGone(ctx) || r.resting || busy
-	busy = r.cancelFirst(ctx) || busy
-	if r.may {
-		for _, l := range r.legs {
-			busy = r.closeLeg(ctx, l) || busy
-		}
-	}
-	busy = r.cancelLast(ctx) || busy
-	for _, l := range r.legs {
-		busy = busy || l.absent > 0 && !r.finished(l) // it may be there, and this list wrong
-	}
-	return busy, r.bare != nil && len(r.bare.stops) > 0 && r.bare.failures == 0
+	return r.verifyGone(ctx) || r.resting || busy, true
 }
 
 // update takes a reading in.
@@ -540,6 +545,44 @@ func (r *closing) fail(ctx context.Context, l *closingLeg, why string) {
 	if len(l.stops) > 0 {
 		r.protectAgain(ctx, l)
 	}
+}
+
+// guardAgain protects again what this close-all has left naked when its time was over. The
+// venue is read before, since the gate, which has seen the old stops, lets no second one
+// through beside them, and since what they protected may be gone.
+func (r *closing) guardAgain(ctx context.Context) {
+	naked := func() (legs []*closingLeg) {
+		for _, l := range r.legs {
+			if len(l.stops) > 0 && !r.finished(l) {
+				legs = append(legs, l)
+			}
+		}
+		return legs
+	}
+	for range r.c.cfg.Confirm {
+		if len(naked()) == 0 {
+			return
+		}
+		_, ok := r.look(ctx)
+		for _, l := range naked() {
+			l.stops = slices.DeleteFunc(l.stops, r.isListed)
+		}
+		if ok && !slices.ContainsFunc(naked(), func(l *closingLeg) bool { return l.absent > 0 }) || !pause(ctx, r.c.cfg.RetryEvery) {
+			break
+		}
+	}
+	for _, l := range naked() {
+		if l.absent == 0 {
+			r.protectAgain(ctx, l)
+		}
+	}
+}
+
+// isListed says whether the last reading shows an order as live.
+func (r *closing) isListed(o andon.Order) bool {
+	return slices.ContainsFunc(r.orders, func(k *closingOrder) bool {
+		return k.listed && k.ClientID == o.ClientID && k.VenueID == o.VenueID
+	})
 }
 
 // protectAgain places the stops of a leg again that were cancelled to close it.

@@ -237,6 +237,49 @@ func TestCloseAllOnSpotProtectsAgainAtOnceWhereTheCloseFails(t *testing.T) {
 	})
 }
 
+// The time of a venue runs out right after its stop was taken away: it is placed again all
+// the same, although no reading has shown yet that it is gone.
+func TestCloseAllOnSpotProtectsAgainWhereItsTimeIsOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		d, v := spotDesk(t, "1", "1")
+		d.cfg.VenueBudget = 5 * time.Second
+		d.cfg.Venues["sim"] = safety.CloseVenue{Venue: &slowToCancel{Venue: v}, Instruments: d.cfg.Venues["sim"].Instruments}
+		report, err := d.closeAll()
+		require.ErrorIs(t, err, safety.ErrLeftOpen)
+		require.Contains(t, report.String(), "its time is over")
+		orders := v.Truth().Orders
+		require.Len(t, orders, 1, "handed to a person, protected: %s", report)
+		require.Equal(t, andon.StopMarket, orders[0].Kind)
+		require.Equal(t, "1", orders[0].Quantity.String())
+		require.NotContains(t, report.String(), "NOT PROTECTED")
+	})
+	synctest.Test(t, func(t *testing.T) { // it was filled on the way: there is nothing to protect
+		d, v := spotDesk(t, "1", "1")
+		d.cfg.VenueBudget = 5 * time.Second
+		d.cfg.Venues["sim"] = safety.CloseVenue{Venue: &slowToCancel{v, func() { v.SetPosition(position("0")) }}, Instruments: d.cfg.Venues["sim"].Instruments}
+		report, err := d.closeAll()
+		require.ErrorIs(t, err, safety.ErrLeftOpen)
+		require.Empty(t, v.Truth().Orders, "%s", report)
+	})
+}
+
+// slowToCancel cancels at once, and does not say so.
+type slowToCancel struct {
+	*andontest.Venue
+	then func()
+}
+
+func (v *slowToCancel) Cancel(ctx context.Context, o andon.Order) error {
+	if err := v.Venue.Cancel(ctx, o); err != nil {
+		return err
+	}
+	if v.then != nil {
+		v.then()
+	}
+	<-ctx.Done()
+	return ctx.Err()
+}
+
 // refusesMarket takes everything but market orders.
 type refusesMarket struct{ *andontest.Venue }
 

@@ -33,13 +33,14 @@ func (p Protector) carryOut(ctx context.Context, s ProtectStep) ProtectStepResul
 	defer cancel()
 	why := r.Err
 	var gone ProtectStepResult
-	if err := p.cancelAll(ctx, s.Replaces, &gone); err != nil {
-		r.Replaced = gone.Replaced
-		r.Err = errors.Join(why, err, p.restore(ctx, s, gone.Replaced))
-		return r
+	stuck := p.cancelAll(ctx, s.Replaces, &gone)
+	if len(gone.Replaced) > 0 {
+		why = errors.Join(why, p.show(ctx, s.Order.Venue))
 	}
-	if err := p.show(ctx, s.Order.Venue); err != nil {
-		why = errors.Join(why, err)
+	if stuck != nil {
+		r.Replaced = gone.Replaced
+		r.Err = errors.Join(why, stuck, p.restore(ctx, s, gone.Replaced))
+		return r
 	}
 	r = p.place(ctx, s)
 	r.Replaced = gone.Replaced

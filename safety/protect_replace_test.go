@@ -124,6 +124,37 @@ func TestWhereTheNewStopIsRefusedTheOldOneIsPlacedAgain(t *testing.T) {
 	require.Equal(t, "90", orders[0].Trigger.String())
 }
 
+// Of two old stops one will not go. The other, which has gone, is placed again, through a
+// gate that had reserved the position for both.
+func TestWhereOneOldStopWillNotGoTheOtherIsPlacedAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := andontest.New(andontest.Config{Name: "sim"})
+		v.SetPosition(position("2"))
+		for _, id := range []string{"old-1", "old-2"} {
+			o := expiring(time.Now())
+			o.ClientID, o.Quantity = id, dec("1")
+			v.SetOrder(o)
+		}
+		d := newDesk(t, safety.Config{MaxViewAge: time.Hour}, v)
+		_, err := d.sw.Halt(t.Context(), "drawdown", "a test")
+		require.NoError(t, err)
+		view, err := safety.ReadView(t.Context(), "sim", v)
+		require.NoError(t, err)
+		require.NoError(t, d.sw.Observe(view))
+		p := replacePlan(t, v, safety.Requirements{}, replacing, time.Now())
+		r, err := safety.Protector{Venue: keepsOrder{v, "old-2"}, Gate: d.sw, Recorder: &notes{}, By: "ada"}.Apply(t.Context(), p, time.Now())
+		require.ErrorContains(t, err, "order old-2, may still be there")
+		require.ErrorContains(t, err, "order old-1 was placed again as")
+		require.NotContains(t, err.Error(), "NAKED")
+		require.Equal(t, safety.ProtectDenied, r.Steps[0].Outcome)
+		orders := v.Truth().Orders
+		require.Len(t, orders, 2)
+		for _, o := range orders {
+			require.Equal(t, "1", o.Quantity.String(), o.ClientID)
+		}
+	})
+}
+
 func TestWhatIsReplacedAndWhatIsNot(t *testing.T) {
 	far := reduceOnly(stopOrder("far", andon.Sell, "2"))
 	far.Trigger = dec("50")
