@@ -50,8 +50,19 @@ func (m *Manager) Declare(ctx context.Context, by, summary string, signals ...se
 		stopErr = m.stop(ctx, number, halt)
 	}
 	err = m.settle(ctx, last)
+	if !known {
+		number = m.named(last)
+	}
 	in, getErr := m.Get(number)
 	return in, errors.Join(stopErr, err, getErr)
+}
+
+// named returns the number that an event's incident has by now: where another process
+// has declared one of the same number at the same time, ours may have another one.
+func (m *Manager) named(e *entry) string {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return e.event.Incident
 }
 
 // assess asks the classifier. One that panics does not know, and what is not known

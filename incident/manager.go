@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"slices"
 	"sync"
 	"time"
@@ -43,6 +44,10 @@ type Config struct {
 	// Channels are the names of the courier's channels. Where they are given, New
 	// refuses a policy with a step that nobody could be reached for.
 	Channels []string
+
+	// Name is who this process is among those that share a store. Defaults to the name
+	// of the host and the process's number.
+	Name string
 
 	// Policy is who is paged when. Defaults to notify.DefaultPolicy.
 	Policy notify.Policy
@@ -105,6 +110,13 @@ func (c Config) withDefaults() (Config, error) {
 	}
 	if c.Checklist == nil {
 		c.Checklist = DefaultChecklist()
+	}
+	if c.Name == "" {
+		host, err := os.Hostname()
+		if err != nil {
+			host = "unknown host"
+		}
+		c.Name = fmt.Sprintf("%s, process %d", host, os.Getpid())
 	}
 	if c.Log == nil {
 		c.Log = slog.Default()
@@ -183,6 +195,7 @@ type Manager struct {
 	auditor   auditor
 	wake      chan struct{} // something may have become due
 	pend      chan struct{} // something waits to be recorded
+	news      chan struct{} // others have appended something
 
 	mu      sync.Mutex
 	board   *board
@@ -220,7 +233,7 @@ func New(ctx context.Context, cfg Config) (*Manager, error) {
 	m := &Manager{
 		telemetry: t, auditor: auditor{board: newBoard()},
 		cfg: cfg, book: book{cfg.Policy, cfg.Directory}, board: newBoard(), plan: newSchedule(),
-		wake: make(chan struct{}, 1), pend: make(chan struct{}, 1),
+		wake: make(chan struct{}, 1), pend: make(chan struct{}, 1), news: make(chan struct{}, 1),
 		busy: map[string]bool{}, pages: map[string]pageRun{}, closing: map[string]bool{},
 	}
 	for e, err := range cfg.Store.Read(ctx, 0) {

@@ -169,6 +169,12 @@ func (m *Manager) write(ctx context.Context) {
 			return
 		case <-m.pend:
 		case <-again.C:
+		case <-m.news:
+			if err := m.catchUp(context.WithoutCancel(ctx)); err != nil {
+				m.cfg.Log.Error("incident: the events of others could not be read; it is tried again", "error", err)
+				time.AfterFunc(writeAgain, func() { nudge(m.news) })
+			}
+			nudge(m.wake)
 		}
 		if err := m.flush(context.WithoutCancel(ctx)); err != nil {
 			m.cfg.Log.Error("incident: the timeline is not recorded; it is kept in memory and tried again", "error", err)
@@ -246,6 +252,7 @@ func (m *Manager) landed(ctx context.Context, stored []Event, err error) error {
 func (m *Manager) read(e Event) {
 	m.last = e.Seq
 	if len(m.queue) == 0 || !m.queue[0].event.same(e) {
+		m.giveWay(e)
 		m.take(e)
 		return
 	}

@@ -35,7 +35,7 @@ func (m *Manager) Run(ctx context.Context) error {
 	if err != nil {
 		m.cfg.Log.Error("incident: the gauges are not observed", "error", err) // nothing that stops or pages waits for it
 	}
-	m.lookAfter(ctx)
+	m.respond(ctx)
 	err = m.drainQueue()
 	if unobserve != nil {
 		err = errors.Join(err, unobserve())

@@ -1,0 +1,144 @@
+package incident
+
+import (
+	"context"
+	"slices"
+	"sync"
+	"time"
+)
+
+// Shared is a Store that several processes have at once, such as package pgstore. A
+// Manager on one follows what the others append, and performs what falls due only
+// while it is the responder. It declares, halts its own gate, and takes decisions in
+// any case, and the responder pages for it.
+//
+// While the store does not answer nobody knows who the responder is, and each process
+// pages by itself, so that none is missing: the dedup key makes their pages one at the
+// receiver.
+type Shared interface {
+	Store
+
+	// Watch calls woken whenever the list has grown, by whichever process. It returns
+	// once ctx ends, or with an error that is worth another try.
+	Watch(ctx context.Context, woken func()) error
+
+	// Lead waits until this process is the responder and calls lead. The context of
+	// lead ends when it no longer is, and Lead returns after lead has. An error says
+	// that the store does not answer.
+	Lead(ctx context.Context, who string, lead func(ctx context.Context) error) error
+}
+
+// How soon a store that did not answer is asked again.
+const askAgain = time.Second
+
+// respond performs what falls due while this process is to, until ctx ends.
+func (m *Manager) respond(ctx context.Context) {
+	s, shared := m.cfg.Store.(Shared)
+	if !shared {
+		m.lookAfter(ctx)
+		return
+	}
+	var following sync.WaitGroup
+	following.Go(func() { m.follow(ctx, s) })
+	defer following.Wait()
+	for ctx.Err() == nil {
+		err := s.Lead(ctx, m.cfg.Name, func(ctx context.Context) error { m.lookAfter(ctx); return nil })
+		if err != nil && ctx.Err() == nil {
+			m.cfg.Log.Warn("incident: nobody knows who the responder is, so this process responds", "error", err)
+			m.alone(ctx)
+		}
+	}
+}
+
+// follow has the events of others read when there are any.
+func (m *Manager) follow(ctx context.Context, s Shared) {
+	for ctx.Err() == nil {
+		if err := s.Watch(ctx, func() { nudge(m.news) }); err != nil && ctx.Err() == nil {
+			m.cfg.Log.Warn("incident: the events of others are not heard; it is tried again", "error", err)
+		}
+		pause(ctx, askAgain)
+	}
+}
+
+// alone performs what falls due until the store answers again.
+func (m *Manager) alone(ctx context.Context) {
+	ctx, stop := context.WithCancel(ctx)
+	var work sync.WaitGroup
+	work.Go(func() { m.lookAfter(ctx) })
+	for ctx.Err() == nil && !m.answers(ctx) {
+		pause(ctx, askAgain)
+	}
+	stop()
+	work.Wait()
+}
+
+// answers reports whether the store can be read.
+func (m *Manager) answers(ctx context.Context) bool {
+	m.mu.Lock()
+	last := m.last
+	m.mu.Unlock()
+	for _, err := range m.cfg.Store.Read(ctx, last) {
+		return err == nil
+	}
+	return true
+}
+
+// pause waits, or until ctx ends.
+func pause(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+	case <-timer.C:
+	}
+}
+
+// giveWay makes room for a declaration of another process that the store has, where
+// one of ours waits under the same number. Ours is the same incident where it is about
+// the same thing, and else takes the next number. Called with mu held.
+func (m *Manager) giveWay(theirs Event) {
+	ours := m.board.incidents[theirs.Incident]
+	if theirs.Kind != Declared || ours == nil || !slices.ContainsFunc(m.queue, func(w *entry) bool {
+		return w.taken && w.event.Kind == Declared && w.event.Incident == theirs.Incident
+	}) {
+		return
+	}
+	same := string(ours.Condition) == theirs.Data.Condition && ours.Component == theirs.Data.Component
+	m.board.drop(ours)
+	m.board.apply(theirs)
+	number := theirs.Incident
+	if !same {
+		number = m.board.number(m.now())
+	}
+	if p, ok := m.pages[theirs.Incident]; ok && !same {
+		delete(m.pages, theirs.Incident)
+		m.pages[number] = p
+	}
+	for _, w := range m.queue {
+		if w.event.Incident != theirs.Incident {
+			continue
+		}
+		w.event.Incident = number
+		if same && w.event.Kind == Declared {
+			w.event.Kind = Signalled
+		}
+		if w.taken {
+			m.board.apply(w.event)
+		}
+	}
+	m.plan.touch(number)
+}
+
+// drop takes an incident off the board as if it had never been declared.
+func (b *board) drop(in *Incident) {
+	b.quench(in)
+	delete(b.incidents, in.Number)
+	delete(b.live, in.Number)
+	if b.open[in.topic()] == in.Number {
+		delete(b.open, in.topic())
+	}
+	if b.episodes[in.topic()] == in.Episode {
+		b.episodes[in.topic()]--
+	}
+	b.order = slices.DeleteFunc(b.order, func(number string) bool { return number == in.Number })
+}

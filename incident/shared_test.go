@@ -1,0 +1,237 @@
+package incident_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/andon-go/andon/incident"
+	"github.com/andon-go/andon/incident/incidenttest"
+	"github.com/andon-go/andon/notify"
+	"github.com/stretchr/testify/require"
+)
+
+// room is a store that several managers of a test share.
+type room struct {
+	incidenttest.Memory
+	lead chan struct{} // holds one token while nobody leads
+
+	mu    sync.Mutex
+	down  bool
+	hold  chan struct{} // appends wait for it
+	grown *sync.Cond
+	size  int
+}
+
+func newRoom() *room {
+	r := &room{lead: make(chan struct{}, 1)}
+	r.lead <- struct{}{}
+	r.grown = sync.NewCond(&r.mu)
+	return r
+}
+
+func (r *room) fall(down bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.down = down
+}
+
+var errGone = errors.New("the server is gone")
+
+func (r *room) err() error {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.down {
+		return errGone
+	}
+	return nil
+}
+
+func (r *room) Append(ctx context.Context, expected uint64, events ...incident.Event) ([]incident.Event, error) {
+	if err := r.err(); err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	hold := r.hold
+	r.mu.Unlock()
+	if hold != nil {
+		<-hold
+	}
+	got, err := r.Memory.Append(ctx, expected, events...)
+	if err == nil {
+		r.mu.Lock()
+		r.size += len(got)
+		r.mu.Unlock()
+		r.grown.Broadcast()
+	}
+	return got, err
+}
+
+func (r *room) Read(ctx context.Context, after uint64) iter.Seq2[incident.Event, error] {
+	if err := r.err(); err != nil {
+		return func(yield func(incident.Event, error) bool) { yield(incident.Event{}, err) }
+	}
+	return r.Memory.Read(ctx, after)
+}
+
+func (r *room) Watch(ctx context.Context, woken func()) error {
+	defer context.AfterFunc(ctx, r.grown.Broadcast)()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for seen := -1; ctx.Err() == nil; {
+		if r.size != seen {
+			seen = r.size
+			woken()
+		}
+		r.grown.Wait()
+	}
+	return ctx.Err()
+}
+
+// Lead loses the lease, and says that the store does not answer, a second after the
+// store fell.
+func (r *room) Lead(ctx context.Context, _ string, lead func(context.Context) error) error {
+	for r.err() == nil {
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(time.Second):
+		case <-r.lead:
+			defer func() { r.lead <- struct{}{} }()
+			ctx, stop := context.WithCancel(ctx)
+			defer stop()
+			ended := make(chan error, 1)
+			go func() { ended <- lead(ctx) }()
+			for {
+				select {
+				case err := <-ended:
+					return err
+				case <-time.After(time.Second):
+					if err := r.err(); err != nil {
+						stop()
+						<-ended
+						return err
+					}
+				}
+			}
+		}
+	}
+	return errGone
+}
+
+// two runs two managers on one store.
+func two(t *testing.T, r *room) (a, b *stack) {
+	a = startOn(t, r)
+	time.Sleep(10 * time.Millisecond) // a is the responder
+	return a, startOn(t, r)
+}
+
+func TestOnASharedStoreOneProcessPagesForAll(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRoom()
+		a, b := two(t, r)
+		in := b.declare(signal("book"))
+		require.Equal(t, incident.GateClosed, in.Gate)
+		require.Positive(t, b.gate.count(), "each stops its own bot")
+		time.Sleep(time.Minute)
+		require.Len(t, a.phone.messages(notify.InitialAlert), 1, "the responder pages")
+		require.Empty(t, b.phone.all())
+
+		a.stop() // the responder dies
+		time.Sleep(15 * time.Minute)
+		pages := b.phone.messages(notify.InitialAlert)
+		require.Len(t, pages, 1, "the other one goes on with the next step")
+		require.Equal(t, "linus", pages[0].To)
+
+		a = startOn(t, r)
+		require.NoError(t, a.m.Acknowledge(t.Context(), in.Number, "Ada"), "decided at the one")
+		time.Sleep(20 * time.Minute)
+		require.Len(t, b.phone.messages(notify.InitialAlert), 1, "obeyed by the other")
+		require.Equal(t, "Ada", b.get(in.Number).AckedBy)
+		a.stop()
+		b.stop()
+	})
+}
+
+func TestLaw7_ASharedStoreThatIsGoneSilencesNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRoom()
+		a, b := two(t, r)
+		time.Sleep(time.Minute)
+		r.fall(true)
+		time.Sleep(10 * time.Second)
+		_, errA := a.m.Declare(t.Context(), "watchdog", "down", minor("risk"))
+		_, errB := b.m.Declare(t.Context(), "watchdog", "down", minor("risk"))
+		require.ErrorIs(t, errA, incident.ErrNotRecorded)
+		require.ErrorIs(t, errB, incident.ErrNotRecorded)
+		time.Sleep(time.Minute)
+		fromA, fromB := a.phone.messages(notify.InitialAlert), b.phone.messages(notify.InitialAlert)
+		require.Len(t, fromA, 1)
+		require.Len(t, fromB, 1)
+		require.Equal(t, fromA[0].Key, fromB[0].Key, "one page at the receiver")
+
+		r.fall(false)
+		time.Sleep(20 * time.Minute)
+		require.Len(t, a.m.All(), 1, "and one incident once the store is back")
+		require.Len(t, b.m.All(), 1)
+		require.Equal(t, 2, a.get("INC-20000101-001").Signals)
+		require.Len(t, append(a.phone.messages(notify.InitialAlert), b.phone.messages(notify.InitialAlert)...), 3, "one of them pages the lead")
+		a.stop()
+		b.stop()
+	})
+}
+
+// Two processes declare at the same time, under the same number.
+func TestDeclarationsOfTwoProcessesDoNotHideEachOther(t *testing.T) {
+	for _, same := range []bool{true, false} {
+		t.Run(fmt.Sprint("the same thing: ", same), func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRoom()
+				a, b := two(t, r)
+				hold := make(chan struct{})
+				r.mu.Lock()
+				r.hold = hold
+				r.mu.Unlock()
+				var atA, atB incident.Incident
+				var declared sync.WaitGroup
+				declared.Go(func() { atA = a.declare(minor("risk")) })
+				declared.Go(func() {
+					if same {
+						atB = b.declare(minor("risk"))
+					} else {
+						atB = b.declare(minor("limits"))
+					}
+				})
+				time.Sleep(time.Second)
+				close(hold)
+				declared.Wait()
+				time.Sleep(time.Minute)
+				want := 2
+				if same {
+					want = 1
+				}
+				require.Equal(t, same, atA.Number == atB.Number)
+				for _, s := range []*stack{a, b} {
+					require.Len(t, s.m.All(), want)
+					require.Equal(t, atA.Component, s.get(atA.Number).Component)
+					require.Equal(t, atB.Component, s.get(atB.Number).Component)
+				}
+				keys := map[string]bool{}
+				for _, m := range append(a.phone.messages(notify.InitialAlert), b.phone.messages(notify.InitialAlert)...) {
+					keys[m.Key] = true
+				}
+				require.Len(t, keys, want, "each thing is paged")
+				all, err := incident.Replay(r.Memory.Read(t.Context(), 0))
+				require.NoError(t, err)
+				require.Len(t, all, want, "and the timeline says so")
+				a.stop()
+				b.stop()
+			})
+		})
+	}
+}
