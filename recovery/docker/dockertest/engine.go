@@ -402,7 +402,7 @@ func (x *suite) body(fields string) []byte {
 	if fields != "" {
 		fields = "," + fields
 	}
-	return fmt.Appendf(nil, `{"Image":%q,"Labels":{%q:%q},"HostConfig":{}%s}`, x.image, Label, x.s.ID, fields)
+	return fmt.Appendf(nil, `{"Image":%q,"Labels":{%q:%q},"HostConfig":{"NetworkMode":"none"}%s}`, x.image, Label, x.s.ID, fields)
 }
 
 func (x *suite) state(t *testing.T, id string) docker.Container {
