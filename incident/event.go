@@ -116,10 +116,22 @@ type Data struct {
 	PostMortem time.Time `json:"post_mortem,omitzero"` // when it is held
 	Unproven   []string  `json:"unproven,omitempty"`   // what was open when a person resolved it all the same
 
+	Run *RunStep `json:"run,omitempty"` // of a runbook
+
 	// Boot and Uptime tie At to a clock that nobody can set: which machine, since which
 	// start of it, and how long since. The first event that a Manager writes has them.
 	Boot   string        `json:"boot,omitempty"`
 	Uptime time.Duration `json:"uptime,omitempty"` // in nanoseconds
+}
+
+// RunStep is what an event says of the run of a runbook; package runbook has the kinds.
+type RunStep struct {
+	ID      string            `json:"id"`                // of the run, such as "INC-20260301-001/2"
+	Runbook string            `json:"runbook,omitempty"` // its name, and the digest of its steps: of the first event
+	Digest  string            `json:"digest,omitempty"`
+	Params  map[string]string `json:"params,omitempty"`
+	Step    string            `json:"step,omitempty"`
+	Output  string            `json:"output,omitempty"` // the step's evidence
 }
 
 // validate reports what an event lacks to be a decision on record: law 10.
