@@ -17,7 +17,8 @@ import (
 // which are evidence, are left out silently.
 //
 // Names are taken as they are and always quoted, so that case matters as it does in
-// PostgreSQL's catalog.
+// PostgreSQL's catalog. As JSON a column that DefaultMapping has is written though it is
+// empty: ParseMapping would put it back otherwise.
 type Mapping struct {
 	Positions PositionColumns `json:"positions"`
 
@@ -66,10 +67,10 @@ type PositionColumns struct {
 	// Defaults to none: the quantity is signed.
 	Side string `json:"side,omitempty"`
 
-	Entry  string `json:"entry_price"`             // NULL: not known
-	Mark   string `json:"current_price,omitempty"` // NULL: not known
+	Entry  string `json:"entry_price"`   // NULL: not known
+	Mark   string `json:"current_price"` // NULL: not known
 	At     string `json:"at,omitempty"`
-	Status string `json:"status,omitempty"`
+	Status string `json:"status"`
 
 	// Open is the status of a row that is held, Closed those of history; the first of
 	// them is what a close-out writes. A row with any other status cannot be judged
@@ -85,11 +86,11 @@ type TradeColumns struct {
 	ID        string `json:"id,omitempty"`
 	Symbol    string `json:"symbol,omitempty"`
 	Position  string `json:"position,omitempty"` // the id of the position that it belongs to
-	Status    string `json:"status,omitempty"`
-	CreatedAt string `json:"created_at,omitempty"`
-	Size      string `json:"size,omitempty"`
-	Leverage  string `json:"leverage,omitempty"`
-	Address   string `json:"ip_address,omitempty"`
+	Status    string `json:"status"`
+	CreatedAt string `json:"created_at"`
+	Size      string `json:"size"`
+	Leverage  string `json:"leverage"`
+	Address   string `json:"ip_address"`
 
 	// Statuses are the legal ones; the first is that of a trade which holds a position.
 	// Default to "open", "closed" and "cancelled".

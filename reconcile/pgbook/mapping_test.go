@@ -36,6 +36,19 @@ func TestParseMappingStartsFromThePlaybook(t *testing.T) {
 	}
 }
 
+// TestAColumnThatATableLacksIsNotPutBack: a mapping that was written and is read again
+// means the same, without the columns that the playbook's tables have and the bot's lack.
+func TestAColumnThatATableLacksIsNotPutBack(t *testing.T) {
+	m := pgbook.DefaultMapping()
+	m.Positions.Mark, m.Positions.Status = "", ""
+	m.Trades.Status, m.Trades.CreatedAt, m.Trades.Size, m.Trades.Leverage, m.Trades.Address = "", "", "", "", ""
+	text, err := json.Marshal(m)
+	require.NoError(t, err)
+	again, err := pgbook.ParseMapping(text)
+	require.NoError(t, err)
+	require.Equal(t, m, again)
+}
+
 // FuzzParseMapping: what is accepted is valid, means the same when it is written and
 // read again, and gives no SQL that its names could break out of.
 func FuzzParseMapping(f *testing.F) {
