@@ -48,8 +48,9 @@ type closing struct {
 	orders  []*closingOrder // every order that was seen live
 	bare    *closingLeg     // whose stops are away
 	last    FlatReport
-	read    bool // last is of some reading
-	resting bool // the last reading shows an exit of ours as live
+	read    bool          // last is of some reading
+	resting bool          // the last reading shows an exit of ours as live
+	unread  []andon.Order // the live orders of a reading that failed, as far as it went
 	trouble error
 	report  CloseVenueReport
 }
@@ -162,6 +163,7 @@ func (r *closing) round(ctx context.Context) (busy, hurry bool) {
 	r.trouble = nil
 	busy, ok := r.look(ctx)
 	if !ok {
+		r.cancelUnread(ctx)
 		return true, false
 	}
 	busy = r.cancelFirst(ctx) || busy
@@ -189,6 +191,7 @@ func (r *closing) look(ctx context.Context) (busy, ok bool) {
 	if err != nil {
 		r.trouble = err
 		r.last.Flat = false
+		r.unread = flat.Orders
 		return true, false
 	}
 	r.last, r.read = flat, true
@@ -229,14 +232,7 @@ func (r *closing) update(flat FlatReport) {
 			r.resting = true
 			continue
 		}
-		i := slices.IndexFunc(r.orders, func(k *closingOrder) bool {
-			return o.ClientID != "" && k.ClientID == o.ClientID || o.VenueID != "" && k.VenueID == o.VenueID
-		})
-		if i < 0 {
-			i = len(r.orders)
-			r.orders = append(r.orders, &closingOrder{})
-		}
-		k := r.orders[i]
+		k := r.order(o)
 		k.Order, k.listed, k.missing, k.gone = o, true, 0, false
 		if l := r.leg(o.Key()); l == nil || l.absent > 0 {
 			k.orphan++
@@ -244,6 +240,18 @@ func (r *closing) update(flat FlatReport) {
 			k.orphan = 0
 		}
 	}
+}
+
+// order returns what is known of an order, or begins to know it.
+func (r *closing) order(o andon.Order) *closingOrder {
+	i := slices.IndexFunc(r.orders, func(k *closingOrder) bool {
+		return o.ClientID != "" && k.ClientID == o.ClientID || o.VenueID != "" && k.VenueID == o.VenueID
+	})
+	if i < 0 {
+		i = len(r.orders)
+		r.orders = append(r.orders, &closingOrder{Order: o})
+	}
+	return r.orders[i]
 }
 
 func (r *closing) leg(k andon.LegKey) *closingLeg {
@@ -345,6 +353,19 @@ func (r *closing) cancelFirst(ctx context.Context) (busy bool) {
 		}
 	}
 	return busy
+}
+
+// cancelUnread cancels the resting orders of a venue that answers no more than its orders:
+// what is to be cancelled first needs no position. Conditional ones stay, since whether
+// they protect something is not known.
+func (r *closing) cancelUnread(ctx context.Context) {
+	trouble := r.trouble
+	for _, o := range r.unread {
+		if o.Venue == r.name && !o.Kind.Conditional() && !r.isExit(o.ClientID) {
+			r.cancel(ctx, r.order(o))
+		}
+	}
+	r.trouble = trouble // the cause, before what followed on it
 }
 
 // cancelLast cancels the protection of legs that are gone.

@@ -410,6 +410,37 @@ func TestCloseAllLooksUpWhatAListLeavesOut(t *testing.T) {
 	})
 }
 
+// noPositions answers everything but for positions.
+type noPositions struct{ *andontest.Venue }
+
+func (noPositions) Positions(context.Context) ([]andon.Position, error) { return nil, errWire }
+
+// A venue that does not say what is held: its entries are cancelled all the same, and what
+// may protect something stays.
+func TestCloseAllCancelsEntriesWherePositionsCannotBeRead(t *testing.T) {
+	for _, planned := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) {
+			v := perp("sim")
+			d := newDesk(t, safety.Config{}, v)
+			_, p := d.plan()
+			d.cfg.Venues["sim"] = safety.CloseVenue{Venue: noPositions{v}}
+			if !planned {
+				_, p = d.plan()
+				require.Contains(t, p.String(), "CANNOT BE READ")
+			}
+			c, err := safety.NewCloser(d.cfg)
+			require.NoError(t, err)
+			report, err := c.Apply(t.Context(), p, confirmed(p), time.Now())
+			require.ErrorIs(t, err, safety.ErrLeftOpen)
+			require.ErrorContains(t, err, "connection reset")
+			require.False(t, report.Flat())
+			require.Equal(t, []string{"cancel bid-sim"}, submitted(v), "planned %v", planned)
+			require.Len(t, v.Truth().Orders, 1)
+			require.Equal(t, "stop-sim", v.Truth().Orders[0].ClientID)
+		})
+	}
+}
+
 func TestCloseAllStopsWhenSomebodyResumes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := perp("sim")
