@@ -49,6 +49,9 @@ func (s *Store) Backup(ctx context.Context, now time.Time) (b recovery.Backup, e
 	for _, source := range s.cfg.Sources {
 		m.Sources = append(m.Sources, Path(source))
 	}
+	if err := writeChecksums(dir, m.Entries); err != nil {
+		return b, err
+	}
 	m.CompletedAt = now.UTC().Add(time.Since(began))
 	if err := commit(dir, m); err != nil {
 		return b, err
@@ -132,6 +135,7 @@ func (s *Store) readers(root *os.Root) (readers []*reader, err error) {
 		if err != nil {
 			return readers, err
 		}
+		r.vacuum = s.cfg.SQLite
 		readers = append(readers, r)
 	}
 	return readers, nil

@@ -18,12 +18,14 @@ import (
 )
 
 func TestStoreConforms(t *testing.T) {
-	recoverytest.TestTarget(t, func(t *testing.T) recoverytest.Subject {
+	open := func(t *testing.T) recoverytest.Subject {
 		w := newWorld(t).fill(t)
 		return recoverytest.Subject{Target: w.store, Damage: func(name string) error {
 			return flip(filepath.Join(w.backups, name, filesDir, w.source, "bot.yaml"), 13)
 		}}
-	})
+	}
+	recoverytest.TestTarget(t, open)
+	recoverytest.TestRehearser(t, open)
 }
 
 // flip changes one bit of a file and nothing else.

@@ -43,6 +43,11 @@ type Config struct {
 	// Without it no target that exists can be replaced.
 	Idle func(ctx context.Context, target string) error
 
+	// SQLite copies the SQLite database at from, which is open and written to, into
+	// a new file at to, by VACUUM INTO. SQLite3 returns one that runs the program.
+	// Without it a source that holds a database is refused with ErrDatabase.
+	SQLite func(ctx context.Context, from, to string) error
+
 	// IgnoreOwner restores files as those of the process. Defaults to false: their
 	// owner is restored, and a restore that may not do so fails.
 	IgnoreOwner bool

@@ -1,6 +1,7 @@
 package filebackup
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -58,10 +59,29 @@ func writeFile(ctx context.Context, root *os.Root, p string, from io.Reader, buf
 		return 0, "", err
 	}
 	defer func() { err = errors.Join(err, w.Close()) }()
-	if size, sum, err = copyHashing(ctx, w, from, buf); err != nil {
+	if size, sum, err = copyHashing(ctx, holes{w}, from, buf); err != nil {
+		return 0, "", err
+	}
+	if err := w.Truncate(size); err != nil { // a hole at the end has no byte that was written
 		return 0, "", err
 	}
 	return size, sum, w.Sync()
+}
+
+// holes leaves out what is all zeros, so that a sparse file takes no more room than
+// it did.
+type holes struct{ f *os.File }
+
+var zeros = make([]byte, 1<<17)
+
+func (h holes) Write(p []byte) (int, error) {
+	if len(p) < 4096 || len(p) > len(zeros) || !bytes.Equal(p, zeros[:len(p)]) {
+		return h.f.Write(p)
+	}
+	if _, err := h.f.Seek(int64(len(p)), io.SeekCurrent); err != nil {
+		return 0, err
+	}
+	return len(p), nil
 }
 
 // syncDirs makes the names in every directory below and in start durable.

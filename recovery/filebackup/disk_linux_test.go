@@ -20,3 +20,11 @@ func smallDisk(t *testing.T, size int) string {
 	t.Cleanup(func() { require.NoError(t, unix.Unmount(dir, 0)) })
 	return dir
 }
+
+// blocks is how many bytes a file takes on the disk.
+func blocks(t *testing.T, p string) int64 {
+	t.Helper()
+	var st unix.Stat_t
+	require.NoError(t, unix.Stat(p, &st))
+	return st.Blocks * 512
+}

@@ -13,3 +13,9 @@ func smallDisk(t *testing.T, _ int) string {
 	needs.Missing(t, "a small disk: a tmpfs is mounted on Linux only")
 	return ""
 }
+
+func blocks(t *testing.T, _ string) int64 {
+	t.Helper()
+	needs.Missing(t, "how much room a file takes: asked on Linux only")
+	return 0
+}

@@ -18,8 +18,9 @@
 //
 // Kept of each file are its bytes, permissions, owner and modification time.
 // Symbolic links are kept as links and never followed. A named pipe, a socket or a
-// device is refused by name. Not kept: extended attributes, access lists, holes in
-// sparse files, and that two names are one file.
+// device is refused by name. A SQLite database is copied by VACUUM INTO, never as it
+// lies, and without its journals. Stretches of zeros become holes. Not kept: extended
+// attributes, access lists, and that two names are one file.
 //
 // # Usage
 //
@@ -44,10 +45,12 @@
 //	/backups/config/
 //	  backup_20260304_150405/   one backup, named in UTC
 //	    files/config/bot.yaml   what was at /config/bot.yaml
+//	    checksums.txt           for sha256sum -c
 //	    MANIFEST                the commit record: a line with its SHA-256, then JSON
 //	    VERIFIED                the newest verdict, for the manifest that it names
 //	    RESTORED                the newest measured restore
 //	  LOCK                      held by the process that restores
+//	  DRILL.LOCK                held by the one that restores for practice
 //
 // Files in a backup are readable by their owner alone, whatever they were before:
 // a backup of secrets is one too.
@@ -56,7 +59,8 @@
 //
 // recovery.ErrDamaged with *recovery.DamagedError names the backup, the first file
 // and what differs. ErrChanging names what would not hold still, ErrSpecial what is
-// neither file, directory nor link, ErrNothing a source without a single file.
+// neither file, directory nor link, ErrDatabase a SQLite database that nothing is
+// there to copy, ErrNothing a source without a single file.
 // ErrNotVerified refuses a restore from a backup that does not count, ErrMoved a
 // plan whose facts have moved, ErrLive a target in use, ErrBusy a second restore at
 // the same time. A backup that fails removes what it wrote; after a kill the

@@ -1,6 +1,7 @@
 package filebackup
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -95,7 +96,7 @@ func TestLaw8_AnySingleFlippedBitIsFoundAndNamed(t *testing.T) {
 	w := newWorld(t).fill(t)
 	b := w.good(t, noon)
 	files := stored(t, b.Place)
-	require.Len(t, files, 4+2, "four files with bytes, the manifest and the verdict")
+	require.Len(t, files, 4+3, "four files with bytes, checksums.txt, the manifest and the verdict")
 	rapid.Check(t, func(rt *rapid.T) {
 		p := rapid.SampledFrom(files).Draw(rt, "file")
 		info, err := os.Stat(p)
@@ -217,7 +218,7 @@ func TestLaw8_AFullDiskLeavesNoGoodBackup(t *testing.T) {
 	require.NoError(t, os.Mkdir(source, 0o700))
 	full := 0
 	for size := 300 << 10; size <= 520<<10; size += 4 << 10 {
-		require.NoError(t, os.WriteFile(filepath.Join(source, "data"), make([]byte, size), 0o600))
+		require.NoError(t, os.WriteFile(filepath.Join(source, "data"), bytes.Repeat([]byte("x"), size), 0o600))
 		store, err := New(Config{Component: "c", Dir: dir, Sources: []string{source}})
 		require.NoError(t, err)
 		b, err := store.Backup(t.Context(), noon)

@@ -25,6 +25,10 @@ type reader struct {
 
 	entries map[string]Entry // by path below root
 	stamps  map[string]stamp // of the entries, taken before they were read
+
+	vacuum    func(ctx context.Context, from, to string) error // copies a SQLite database
+	databases map[string]bool                                  // SQLite databases, by path below root
+	holders   map[string]bool                                  // the directories that hold one
 }
 
 func newReader(source string, to *copier) (*reader, error) {
@@ -32,7 +36,10 @@ func newReader(source string, to *copier) (*reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &reader{source, root, base, to, newBuffer(), map[string]Entry{}, map[string]stamp{}}, nil
+	return &reader{
+		source: source, root: root, base: base, to: to, buf: newBuffer(),
+		entries: map[string]Entry{}, stamps: map[string]stamp{}, databases: map[string]bool{}, holders: map[string]bool{},
+	}, nil
 }
 
 func (r *reader) close() error { return r.root.Close() }
@@ -70,6 +77,10 @@ func (r *reader) pass(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := r.findDatabases(nodes); err != nil {
+		return err
+	}
+	nodes = r.withoutSidecars(nodes)
 	if err := settle(ctx, nodes); err != nil {
 		return err
 	}
@@ -94,8 +105,10 @@ func (r *reader) moved(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	nodes = r.withoutSidecars(nodes)
 	for _, n := range nodes {
-		if r.stamps[n.path] != n.stamp {
+		was, read := r.stamps[n.path]
+		if !read || was != n.stamp && !r.restless(n.path) {
 			return n.path, nil
 		}
 	}
@@ -165,6 +178,10 @@ func (r *reader) read(ctx context.Context, n node) error {
 	case Link:
 		e.Target, err = r.readLink(n.path)
 	case File:
+		if r.databases[n.path] {
+			err = r.readDatabase(ctx, n, &e)
+			break
+		}
 		steady, err = r.readFile(ctx, n, &e)
 	}
 	switch {

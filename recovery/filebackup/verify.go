@@ -57,7 +57,10 @@ func (s *Store) readBack(ctx context.Context, m Manifest) (err error) {
 			return err
 		}
 	}
-	return s.nothingElse(ctx, root, m)
+	if err := s.nothingElse(ctx, root, m); err != nil {
+		return err
+	}
+	return s.compareChecksums(m)
 }
 
 func damaged(name string, p Path, format string, args ...any) error {
