@@ -220,7 +220,7 @@ func ruleRace(t *testing.T, s recovery.Storage) {
 	errs := make([]error, writers)
 	var wg sync.WaitGroup
 	for i := range writers {
-		wg.Go(func() { errs[i] = s.Put(t.Context(), "one/key", []byte(fmt.Sprint(i))) })
+		wg.Go(func() { errs[i] = s.Put(t.Context(), "one/key", fmt.Append(nil, i)) })
 	}
 	wg.Wait()
 	won := -1
