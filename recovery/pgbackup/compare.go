@@ -13,13 +13,23 @@ import (
 	"github.com/jackc/pgx/v5/pgconn"
 )
 
-// compare reads the new tables back and compares them with the backup: every row,
-// every total, where sequences stand, and that a row can be inserted.
+// compare reads the new tables back and compares them with the backup: every row and
+// every total. It brings them forward where that was asked for, adds the foreign keys,
+// and tries an insert.
 func (r *restoration) compare(ctx context.Context, conn *pgx.Conn) error {
 	if err := r.rows(ctx); err != nil {
 		return err
 	}
 	if err := r.totals(ctx, conn); err != nil {
+		return err
+	}
+	if r.p.Replay != nil {
+		if err := r.replay(ctx, conn); err != nil {
+			return fmt.Errorf("bringing the tables forward: %w", err)
+		}
+	}
+	// Not before: what a foreign key deletes in turn is in the log too.
+	if err := r.foreignKeys(ctx, conn); err != nil {
 		return err
 	}
 	for _, t := range r.tables {

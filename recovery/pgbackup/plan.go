@@ -12,6 +12,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/jackc/pglogrepl"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/andon-go/andon/recovery"
@@ -29,6 +30,18 @@ type Request struct {
 	// SchemaOfBackup restores tables as they were defined then, even where their
 	// definition has changed since. Defaults to false: a difference is ErrSchema.
 	SchemaOfBackup bool
+
+	// Log is the directory of a Stream's log. With it the tables are brought forward
+	// from the backup by what the log holds, up to the first of the bounds below that
+	// is set, or to its end. Defaults to none: the tables as they were backed up.
+	Log string
+
+	// UntilTime leaves out transactions that were committed after it, by the server's
+	// clock, UntilLSN those whose commit ends after it. BeforeXID leaves out a
+	// transaction and all that were committed after it.
+	UntilTime time.Time
+	UntilLSN  pglogrepl.LSN
+	BeforeXID uint32
 }
 
 // Plan is a restore that can be printed, reviewed, sent as JSON and refused. It holds
@@ -51,7 +64,10 @@ type Plan struct {
 	// Differences say how live tables are defined otherwise than in the backup.
 	Differences []string  `json:"differences,omitempty"`
 	Sums        []SumPlan `json:"sums,omitempty"`
-	Notes       []string  `json:"notes,omitempty"`
+
+	// Replay is what is applied after the backup; nil: nothing.
+	Replay *Replay  `json:"replay,omitempty"`
+	Notes  []string `json:"notes,omitempty"`
 }
 
 // TablePlan is what a restore does to one table.
@@ -101,6 +117,10 @@ func (p Plan) String() string {
 			schema, _, _ := strings.Cut(t.Table, ".")
 			fmt.Fprintf(&b, "  %s: %d rows instead of %d, which are kept in schema %s\n", t.Table, t.Rows, t.Live.Rows, p.Kept(schema))
 		}
+	}
+	if p.Replay != nil {
+		fmt.Fprintf(&b, "  then %d changes of %d transactions from %s, up to %v, the last of them at %s\n",
+			p.Replay.Changes, p.Replay.Transactions, p.Replay.Log, p.Replay.Last, p.Replay.LastAt.Format(time.RFC3339Nano))
 	}
 	for _, t := range p.Gone {
 		fmt.Fprintf(&b, "  %s: not in the backup; its %d rows are kept with its table\n", t.Table, t.Live.Rows)
@@ -256,6 +276,11 @@ func (s *Store) planRestore(ctx context.Context, req Request, now time.Time) (p 
 	}
 	if p.Sums, err = s.sums(ctx, conn, m, l, chosen); err != nil {
 		return p, err
+	}
+	if req.Log != "" {
+		if p.Replay, err = planReplay(ctx, conn, req, &src.d, chosen); err != nil {
+			return p, err
+		}
 	}
 	p.ID, err = p.id()
 	return p, err

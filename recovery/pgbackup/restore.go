@@ -490,11 +490,10 @@ func (k *keepsError) Read(b []byte) (int, error) {
 	return n, err
 }
 
-// finish adds keys and indexes, then what stands on them, then foreign keys, and
-// collects statistics.
+// finish adds keys and indexes, then what stands on them, and collects statistics.
 func (r *restoration) finish(ctx context.Context, conn *pgx.Conn) error {
 	var keys, analyze []task
-	var dress, foreign []string
+	var dress []string
 	for _, t := range r.tables {
 		d, _ := r.m.data(t.String())
 		for _, sql := range r.l.keys(t) {
@@ -505,11 +504,6 @@ func (r *restoration) finish(ctx context.Context, conn *pgx.Conn) error {
 			analyze = append(analyze, task{d.Bytes, func(ctx context.Context, conn *pgx.Conn) error { return run(ctx, conn, []string{sql}) }})
 		}
 		dress = append(dress, r.l.dress(t)...)
-		fk, err := r.l.foreignKeys(t)
-		if err != nil {
-			return err
-		}
-		foreign = append(foreign, fk...)
 	}
 	// Of an empty partitioned table no key can be made before those of its parts are
 	// there to be attached; each is made by itself, so that the order is free.
@@ -519,11 +513,19 @@ func (r *restoration) finish(ctx context.Context, conn *pgx.Conn) error {
 	if err := run(ctx, conn, dress); err != nil {
 		return err
 	}
-	if err := r.workers(ctx, analyze); err != nil {
-		return err
-	}
-	if err := run(ctx, conn, foreign); err != nil {
-		return fmt.Errorf("a foreign key of the backup does not hold: %w", err)
+	return r.workers(ctx, analyze)
+}
+
+// foreignKeys adds them, which proves that they hold.
+func (r *restoration) foreignKeys(ctx context.Context, conn *pgx.Conn) error {
+	for _, t := range r.tables {
+		sql, err := r.l.foreignKeys(t)
+		if err != nil {
+			return err
+		}
+		if err := run(ctx, conn, sql); err != nil {
+			return fmt.Errorf("a foreign key of the backup does not hold: %w", err)
+		}
 	}
 	return nil
 }

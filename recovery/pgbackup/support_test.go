@@ -119,6 +119,8 @@ type world struct {
 	store    *pgbackup.Store
 }
 
+var quiet = slog.New(slog.DiscardHandler)
+
 // idle says that nobody writes.
 func idle(context.Context) error { return nil }
 
@@ -157,7 +159,7 @@ func openStore(conn, dir string, change ...func(*pgbackup.Config)) (*pgbackup.St
 		return nil, err
 	}
 	// Machines may be slow; the tests of locks ask for less.
-	cfg := pgbackup.Config{Conn: parsed, Repository: repository, LockTimeout: 30 * time.Second, Recorder: new(recoverytest.Recorder), Idle: idle, PgDump: "no-pg_dump", Logger: slog.New(slog.DiscardHandler)}
+	cfg := pgbackup.Config{Conn: parsed, Repository: repository, LockTimeout: 30 * time.Second, Recorder: new(recoverytest.Recorder), Idle: idle, PgDump: "no-pg_dump", Logger: quiet}
 	for _, f := range change {
 		f(&cfg)
 	}

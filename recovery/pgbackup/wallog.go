@@ -1,0 +1,331 @@
+package pgbackup
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"github.com/jackc/pglogrepl"
+
+	"github.com/andon-go/andon/internal/atomicfile"
+	"github.com/andon-go/andon/recovery"
+)
+
+// The log of a stream is a directory of segments that are only ever added to:
+//
+//	segment  "ANDON-WAL 1\n", the chain at the end of the segment before, the chain
+//	frame    length of the message (4), position (8), message, chain (16)
+//
+// The chain is the first half of the SHA-256 of the chain before it and the frame, so
+// that a frame that was changed, left out or put elsewhere breaks all that follow.
+
+const (
+	walMagic   = "ANDON-WAL 1\n"
+	chainSize  = 16
+	walHeader  = len(walMagic) + 2*chainSize
+	frameHead  = 12
+	maxMessage = 1 << 30
+)
+
+type chain [chainSize]byte
+
+func (c chain) next(parts ...[]byte) (n chain) {
+	h := sha256.New()
+	h.Write(c[:])
+	for _, p := range parts {
+		h.Write(p)
+	}
+	copy(n[:], h.Sum(nil))
+	return n
+}
+
+// Messages of the log that are not pgoutput's own.
+const (
+	markMessage = 'm' // everything before its position is in the log
+	gapMessage  = 'g' // what happened just before it is not: why, as text
+)
+
+// walFrame is one message of the log, valid during the call that gives it.
+type walFrame struct {
+	lsn     pglogrepl.LSN
+	message []byte
+}
+
+// walLog is the writer of a log. It is not safe for concurrent use.
+type walLog struct {
+	dir     string
+	max     int64 // bytes of a segment
+	n       int   // of the segment
+	f       *os.File
+	size    int64
+	chain   chain
+	buf     []byte
+	durable pglogrepl.LSN // everything before it is in the log, synced
+	commit  pglogrepl.LSN // of the last transaction in it
+}
+
+// openLog opens the log of a directory, which it makes, for writing. What a crash left
+// half written at its end is cut off.
+func openLog(ctx context.Context, dir string, maxBytes int64) (_ *walLog, err error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return nil, err
+	}
+	l := &walLog{dir: dir, max: maxBytes}
+	names, err := segments(dir)
+	if err != nil {
+		return nil, err
+	}
+	end, err := scanLog(ctx, dir, names, func(f walFrame) error {
+		l.seen(f)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	l.n, l.chain = len(names), end.chain
+	if len(names) == 0 || end.size == 0 {
+		if end.size == 0 && len(names) > 0 { // its header was not whole
+			l.n--
+			if err := os.Remove(filepath.Join(dir, names[len(names)-1])); err != nil {
+				return nil, err
+			}
+		}
+		return l, l.rotate()
+	}
+	if l.f, err = os.OpenFile(filepath.Join(dir, names[len(names)-1]), os.O_WRONLY, 0o600); err != nil {
+		return nil, err
+	}
+	l.size = end.size
+	if err := errors.Join(l.f.Truncate(end.size), l.f.Sync()); err != nil {
+		return nil, errors.Join(err, l.f.Close())
+	}
+	_, err = l.f.Seek(end.size, io.SeekStart)
+	return l, err
+}
+
+// seen notes what a frame makes durable.
+func (l *walLog) seen(f walFrame) {
+	switch f.message[0] {
+	case byte(pglogrepl.MessageTypeCommit):
+		var c pglogrepl.CommitMessage
+		if c.Decode(f.message[1:]) == nil {
+			l.durable, l.commit = max(l.durable, c.TransactionEndLSN), max(l.commit, c.CommitLSN)
+		}
+	case markMessage:
+		l.durable = max(l.durable, f.lsn)
+	}
+}
+
+func segmentName(n int) string { return fmt.Sprintf("%08d.wal", n) }
+
+// segments lists the segments of a log, in order; one that is missing between them is
+// damage.
+func segments(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		if strings.HasSuffix(e.Name(), ".wal") {
+			names = append(names, e.Name())
+		}
+	}
+	slices.Sort(names)
+	for i, name := range names {
+		if name != segmentName(i+1) {
+			return nil, &recovery.DamagedError{Backup: dir, File: segmentName(i + 1), Reason: "it is missing"}
+		}
+	}
+	return names, nil
+}
+
+// rotate begins a new segment, once all of the old one is durable.
+func (l *walLog) rotate() error {
+	if l.f != nil {
+		if err := errors.Join(l.f.Sync(), l.f.Close()); err != nil {
+			return err
+		}
+	}
+	l.n++
+	f, err := os.OpenFile(filepath.Join(l.dir, segmentName(l.n)), os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	first := l.chain.next([]byte(walMagic))
+	header := slices.Concat([]byte(walMagic), l.chain[:], first[:])
+	if _, err = f.Write(header); err == nil {
+		err = errors.Join(f.Sync(), atomicfile.SyncDir(l.dir))
+	}
+	if err != nil {
+		return errors.Join(err, f.Close())
+	}
+	l.f, l.size, l.chain = f, int64(len(header)), first
+	return nil
+}
+
+// add adds a message. It is durable after the next sync.
+func (l *walLog) add(f walFrame) {
+	var head [frameHead]byte
+	binary.BigEndian.PutUint32(head[:], uint32(len(f.message)))
+	binary.BigEndian.PutUint64(head[4:], uint64(f.lsn))
+	l.chain = l.chain.next(head[:], f.message)
+	l.buf = append(l.buf, head[:]...)
+	l.buf = append(l.buf, f.message...)
+	l.buf = append(l.buf, l.chain[:]...)
+}
+
+// write gives what was added to the system.
+func (l *walLog) write() error {
+	if len(l.buf) == 0 {
+		return nil
+	}
+	_, err := l.f.Write(l.buf)
+	l.size += int64(len(l.buf))
+	l.buf = l.buf[:0]
+	return err
+}
+
+// sync makes durable what was added. After an error the log must be opened anew: what
+// is on the disk is not known.
+func (l *walLog) sync() error {
+	if err := l.write(); err != nil {
+		return err
+	}
+	if err := l.f.Sync(); err != nil {
+		return err
+	}
+	if l.size >= l.max {
+		return l.rotate()
+	}
+	return nil
+}
+
+func (l *walLog) close() error { return l.f.Close() }
+
+// logEnd is where a log ends.
+type logEnd struct {
+	chain chain
+	size  int64 // of the last segment, as far as it is whole
+}
+
+// scanLog calls f for each message. The last segment may end within a frame: that is
+// what a crash leaves. Everything else that does not fit is *recovery.DamagedError.
+func scanLog(ctx context.Context, dir string, names []string, f func(walFrame) error) (end logEnd, err error) {
+	for i, name := range names {
+		end, err = scanSegment(ctx, filepath.Join(dir, name), end.chain, i == len(names)-1, f)
+		if bad, ok := errors.AsType[*segmentError](err); ok {
+			return end, &recovery.DamagedError{Backup: dir, File: name, Reason: bad.Error()}
+		}
+		if err != nil {
+			return end, err
+		}
+	}
+	return end, nil
+}
+
+// segmentError says where a segment does not fit.
+type segmentError struct {
+	at   int64
+	what string
+}
+
+func (e *segmentError) Error() string { return fmt.Sprintf("at byte %d: %s", e.at, e.what) }
+
+func scanSegment(ctx context.Context, path string, c chain, last bool, use func(walFrame) error) (end logEnd, err error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return end, err
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	info, err := f.Stat()
+	if err != nil {
+		return end, err
+	}
+	r := &segmentReader{r: bufioReader(f), left: info.Size()}
+	end = logEnd{chain: c}
+	header, err := r.take(walHeader)
+	if errors.Is(err, errTorn) && last {
+		return end, nil
+	}
+	first := c.next([]byte(walMagic))
+	if err != nil || !bytes.Equal(header, slices.Concat([]byte(walMagic), c[:], first[:])) {
+		return end, errors.Join(notTorn(err), &segmentError{0, "it does not follow the segment before it"})
+	}
+	end = logEnd{first, int64(walHeader)}
+	for n := 0; r.left > 0; n++ {
+		if n%1024 == 0 && ctx.Err() != nil {
+			return end, ctx.Err()
+		}
+		frame, size, next, err := r.frame(end.chain)
+		if errors.Is(err, errTorn) && last {
+			return end, nil
+		}
+		if err != nil {
+			return end, errors.Join(notTorn(err), &segmentError{end.size, "a message differs from what was written"})
+		}
+		if err := use(frame); err != nil {
+			return end, err
+		}
+		end = logEnd{next, end.size + size}
+	}
+	return end, nil
+}
+
+var errTorn = errors.New("it ends within a message")
+
+// notTorn is an error of the disk, and nil for one of what is on it.
+func notTorn(err error) error {
+	if errors.Is(err, errTorn) {
+		return nil
+	}
+	return err
+}
+
+type segmentReader struct {
+	r    io.Reader
+	left int64
+	buf  []byte
+}
+
+func (r *segmentReader) take(n int) ([]byte, error) {
+	if int64(n) > r.left {
+		return nil, errTorn
+	}
+	r.buf = slices.Grow(r.buf[:0], n)[:n]
+	_, err := io.ReadFull(r.r, r.buf)
+	r.left -= int64(n)
+	return r.buf, err
+}
+
+// frame reads a frame whose chain must follow c. One that ends early, or does not
+// follow and is the last of its file, is torn.
+func (r *segmentReader) frame(c chain) (f walFrame, size int64, next chain, err error) {
+	head, err := r.take(frameHead)
+	if err != nil {
+		return f, 0, next, err
+	}
+	var fixed [frameHead]byte
+	copy(fixed[:], head)
+	n := binary.BigEndian.Uint32(fixed[:])
+	if n == 0 || n > maxMessage {
+		return f, 0, next, errTorn
+	}
+	rest, err := r.take(int(n) + chainSize)
+	if err != nil {
+		return f, 0, next, err
+	}
+	next = c.next(fixed[:], rest[:n])
+	if !bytes.Equal(next[:], rest[n:]) {
+		return f, 0, next, errTorn
+	}
+	return walFrame{pglogrepl.LSN(binary.BigEndian.Uint64(fixed[4:])), rest[:n]}, int64(frameHead) + int64(n) + chainSize, next, nil
+}
