@@ -13,6 +13,8 @@
 //     sequences and defaults, compares every row with the backup, tries an insert, and then
 //     swaps all of them in one transaction: what is there is the old tables or the new
 //     ones. What was replaced is kept until a person drops it (law 9).
+//   - What a stream has acknowledged to the server is on disk. Changes that were lost are
+//     said to be, and no restore goes over the gap.
 //   - A live table is replaced only while Config.Idle says that nobody writes, and only if
 //     nobody wrote since the plan was made.
 //
@@ -41,6 +43,17 @@
 // Repository. A database that lacks the functions and types on which the tables stand
 // gets them first, from SchemaSQL; the empty tables that this makes are then replaced.
 //
+// A [Stream] keeps every change that is committed between backups in a log on disk; with
+// it a restore goes to any moment: to the newest, to a time, to a position of the WAL, or
+// to just before a named transaction.
+//
+//	stream, err := pgbackup.NewStream(pgbackup.StreamConfig{Conn: conn, Dir: "/backups/wal", Tables: []string{"positions", "trades"}, OnAlarm: page})
+//	go func() { ended <- stream.Run(ctx) }()
+//	plan, err := store.PlanRestore(ctx, pgbackup.Request{Log: "/backups/wal", BeforeXID: 4711}, time.Now())
+//
+// A few rows are repaired in a table that is in use: PlanRepair compares it with a backup,
+// and Repair changes the rows that differ, in one transaction.
+//
 // # What is in a backup
 //
 //	rows              of ordinary tables and partitions, as COPY's binary format
@@ -49,7 +62,9 @@
 //	enums, sequences  and where each of them stands
 //	schema.sql        everything else, as text, where pg_dump is there
 //
-// Large objects are not in it, and the manifest says so. Tables with policies, rules,
+// A stream has rows of the tables, not their definitions or sequences: a restore goes no
+// further than the first change of a definition, and sets sequences past their columns.
+// Large objects are not in a backup, and the manifest says so. Tables with policies, rules,
 // extended statistics or plain inheritance are refused. PostgreSQL 14 is the oldest that
 // is supported.
 //
@@ -58,8 +73,13 @@
 //	Backup       ErrBlocked: gave way to a lock; ErrBusy; ErrUnsupported; ErrNothing. Nothing is left
 //	             of it; after a kill it is listed as Writing and never counts
 //	PlanRestore  recovery.ErrNotVerified, ErrSchema: tables were altered since; ErrUnsupported
+//	             with a Log: ErrGap, recovery.ErrUnproven: the log does not show what was asked for
 //	Restore      ErrLive, ErrMoved, ErrDiffers, recovery.ErrDamaged, recovery.ErrNotRecorded: nothing was
 //	             changed. ErrOutcomeUnknown: apply the same plan again, which settles it
+//
+//	Repair       ErrMoved, ErrTooMany, ErrUnsupported: no primary key
+//	Run          of a Stream: ErrNoIdentity, ErrUnbounded, a log that cannot be written. It goes on over
+//	             a gap, and tells OnAlarm: ErrGap, a new base backup is due; ErrRetained
 //
 // After a kill, a cut connection or a stopped server apply the plan again: what was left
 // half built is built anew, and a plan that was applied changes nothing.

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -131,7 +133,16 @@ func TestLaw1_AHiddenRowIsAnError(t *testing.T) {
 // each transaction, and the sum stays.
 func TestABackupIsOneMoment(t *testing.T) {
 	w := newWorld(t, `CREATE TABLE a (v int); CREATE TABLE b (v int); INSERT INTO a SELECT 1 FROM generate_series(1, 1000)`,
-		func(c *pgbackup.Config) { c.Rate = 100_000 })
+		func(c *pgbackup.Config) {
+			c.Rate = 50_000
+			var dials atomic.Int64
+			c.Conn.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
+				if dials.Add(1)%3 == 0 { // the second worker is late
+					time.Sleep(50 * time.Millisecond)
+				}
+				return (&net.Dialer{}).DialContext(ctx, network, addr)
+			}
+		})
 	stop, done := make(chan struct{}), make(chan error, 1)
 	go func() {
 		for {
