@@ -52,7 +52,9 @@
 //	plan, err := store.PlanRestore(ctx, pgbackup.Request{Log: "/backups/wal", BeforeXID: 4711}, time.Now())
 //
 // A few rows are repaired in a table that is in use: PlanRepair compares it with a backup,
-// and Repair changes the rows that differ, in one transaction.
+// and Repair changes the rows that differ, in one transaction. PlanUndo and Undo do so with
+// the rows of one transaction, by a backup and the log, and leave what came later; rows
+// that were changed since are listed as conflicts and stay.
 //
 // # What is in a backup
 //

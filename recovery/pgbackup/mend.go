@@ -92,11 +92,15 @@ func (m *mending) applied(ctx context.Context, conn *pgx.Conn) (bool, error) {
 	return m.done.Unchanged, err
 }
 
-func (m *mending) apply(ctx context.Context, conn *pgx.Conn) error {
+func (m *mending) apply(ctx context.Context, conn *pgx.Conn) error { return applyAll(ctx, conn, m) }
+
+// applyAll applies plans of several tables in one transaction. A table comes after
+// those that it refers to.
+func applyAll(ctx context.Context, conn *pgx.Conn, all ...*mending) error {
 	if _, err := conn.Exec(ctx, "BEGIN"); err != nil {
 		return err
 	}
-	if err := m.change(ctx, conn); err != nil {
+	if err := change(ctx, conn, all); err != nil {
 		if !conn.IsClosed() {
 			clean, cancel := context.WithTimeout(context.WithoutCancel(ctx), closing)
 			defer cancel()
@@ -108,7 +112,48 @@ func (m *mending) apply(ctx context.Context, conn *pgx.Conn) error {
 	return commit(ctx, conn)
 }
 
-func (m *mending) change(ctx context.Context, conn *pgx.Conn) (err error) {
+// change deletes, children first, then updates, and then inserts, parents first.
+func change(ctx context.Context, conn *pgx.Conn, all []*mending) error {
+	for _, m := range all {
+		if err := m.begin(ctx, conn); err != nil {
+			return err
+		}
+	}
+	for _, m := range slices.Backward(all) {
+		if err := m.each(ctx, conn, m.remove); err != nil {
+			return err
+		}
+	}
+	for _, do := range []func(*mending) func(context.Context, *pgx.Conn, RowChange) error{
+		func(m *mending) func(context.Context, *pgx.Conn, RowChange) error { return m.update },
+		func(m *mending) func(context.Context, *pgx.Conn, RowChange) error { return m.insert },
+	} {
+		for _, m := range all {
+			if err := m.each(ctx, conn, do(m)); err != nil {
+				return err
+			}
+		}
+	}
+	for _, m := range all {
+		if err := m.advance(ctx, conn); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (m *mending) each(ctx context.Context, conn *pgx.Conn, do func(context.Context, *pgx.Conn, RowChange) error) error {
+	for _, c := range m.p.Changes {
+		if err := do(ctx, conn, c); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// begin locks the table against DDL, compares it with the plan, and keeps the rows as
+// they are.
+func (m *mending) begin(ctx context.Context, conn *pgx.Conn) (err error) {
 	// Against DDL, not against those who read and write.
 	if err := run(ctx, conn, []string{"LOCK TABLE ONLY " + quoted([]string{m.p.Table})[0] + " IN ROW EXCLUSIVE MODE", "SET CONSTRAINTS ALL DEFERRED"}); err != nil {
 		if lockTimedOut(err) {
@@ -123,17 +168,7 @@ func (m *mending) change(ctx context.Context, conn *pgx.Conn) (err error) {
 	if now.OID != m.p.OID || now.Shape != m.p.Shape || now.SystemID != m.p.SystemID || now.Database != m.p.Database {
 		return fmt.Errorf("the table is another one, or was altered: %w", ErrMoved)
 	}
-	if err := m.keep(ctx, conn); err != nil {
-		return err
-	}
-	for _, do := range []func(context.Context, *pgx.Conn, RowChange) error{m.remove, m.update, m.insert} {
-		for _, c := range m.p.Changes {
-			if err := do(ctx, conn, c); err != nil {
-				return err
-			}
-		}
-	}
-	return m.advance(ctx, conn)
+	return m.keep(ctx, conn)
 }
 
 // keep stores the rows as they are, beside the plan's mark.

@@ -346,8 +346,9 @@ func (s *statement) where(c *Change, table string) (string, error) {
 		case v.Same:
 			return "", fmt.Errorf("%s: the log does not have the key of a row", c.Table)
 		case full:
-			s.args = append(s.args, v.Text)
-			parts = append(parts, fmt.Sprintf("%s::text IS NOT DISTINCT FROM $%d::text", ident(column), len(s.args)))
+			// As texts, since not every type can be compared; through its type, since the
+			// log prints a value otherwise than a cast does.
+			parts = append(parts, fmt.Sprintf("%s::text IS NOT DISTINCT FROM (%s)::text", ident(column), s.value(column, v)))
 		default:
 			parts = append(parts, ident(column)+" = "+s.value(column, v))
 		}

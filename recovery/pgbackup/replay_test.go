@@ -17,7 +17,7 @@ import (
 // columns.
 const replayTables = `CREATE TABLE t (id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, v numeric(20, 8), long text, twice numeric GENERATED ALWAYS AS (v * 2) STORED, tags text[]);
 	ALTER TABLE t ALTER long SET STORAGE EXTERNAL;
-	CREATE TABLE child (ref bigint REFERENCES t ON DELETE CASCADE, note text); ALTER TABLE child REPLICA IDENTITY FULL;
+	CREATE TABLE child (ref bigint REFERENCES t ON DELETE CASCADE, note text, flag boolean DEFAULT true, c char(5) DEFAULT 'c', ip inet DEFAULT '::1', j json DEFAULT '{"a" : 1}'); ALTER TABLE child REPLICA IDENTITY FULL;
 	CREATE TABLE parts (id int, at date, v text, PRIMARY KEY (id, at)) PARTITION BY RANGE (at);
 	CREATE TABLE parts_a PARTITION OF parts FOR VALUES FROM (MINVALUE) TO ('2026-01-01'); CREATE TABLE parts_b PARTITION OF parts DEFAULT`
 

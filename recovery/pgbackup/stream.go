@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -256,9 +257,7 @@ func (s *Stream) session(ctx context.Context, connected func()) (err error) {
 
 func (s *Stream) connect(ctx context.Context, replication bool) (*pgx.Conn, error) {
 	cfg := s.cfg.Conn.Copy()
-	for name, value := range session {
-		cfg.RuntimeParams[name] = value
-	}
+	maps.Copy(cfg.RuntimeParams, session)
 	cfg.RuntimeParams["application_name"] = "andon pgbackup stream"
 	if replication {
 		cfg.RuntimeParams["replication"] = "database"
