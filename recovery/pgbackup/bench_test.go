@@ -16,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pglogrepl"
 	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 
@@ -238,3 +239,95 @@ func p99(b *testing.B, conn string, meanwhile func(context.Context)) time.Durati
 }
 
 var _ recovery.Target = (*pgbackup.Store)(nil)
+
+// BenchmarkRepair repairs a hundred ruined rows of the table, while it is in use.
+func BenchmarkRepair(b *testing.B) {
+	cluster := bench(b)
+	store, err := openStore(cluster.ConnString(), b.TempDir())
+	require.NoError(b, err)
+	backup, err := store.Backup(b.Context(), noon)
+	require.NoError(b, err)
+	_, err = store.Verify(b.Context(), backup.Name, noon)
+	require.NoError(b, err)
+	for b.Loop() {
+		cluster.Psql("UPDATE trades SET quantity = 0, note = 'ruined' WHERE id % (SELECT max(id) / 100 FROM trades) = 0")
+		memory := peak(b)
+		began := time.Now()
+		p, err := store.PlanRepair(b.Context(), pgbackup.RepairRequest{Table: "trades"}, noon)
+		require.NoError(b, err)
+		r, err := store.Repair(b.Context(), p, "bench", "bench", noon)
+		require.NoError(b, err)
+		b.ReportMetric(seconds(time.Since(began)), "s")
+		b.ReportMetric(float64(r.Updated), "rows")
+		b.ReportMetric(memory(), "MB-peak")
+	}
+}
+
+// BenchmarkStream measures how long after its commit a row is durable in the log, at
+// 500 transactions a second, and undoes one transaction among all that came later.
+func BenchmarkStream(b *testing.B) {
+	cluster := bench(b)
+	cluster.Psql("CREATE TABLE IF NOT EXISTS streamed (id bigserial PRIMARY KEY, v text); TRUNCATE streamed")
+	later := trades(b) / 5
+	dir := filepath.Join(b.TempDir(), "log")
+	s := stream(b, cluster.ConnString(), dir, func(c *pgbackup.StreamConfig) { c.Tables = []string{"streamed"} })
+	s.connected(b)
+	defer func() {
+		s.stop(b)
+		for range 100 { // until the server has let go of it
+			if cluster.Psql("SELECT count(*) FROM pg_replication_slots WHERE active") == "0" {
+				break
+			}
+			time.Sleep(10 * time.Millisecond)
+		}
+		cluster.Psql("SELECT pg_drop_replication_slot(slot_name) FROM pg_replication_slots")
+	}()
+	store, err := openStore(cluster.ConnString(), b.TempDir(), func(c *pgbackup.Config) { c.Tables = []string{"streamed"} })
+	require.NoError(b, err)
+	c, err := pgx.Connect(b.Context(), cluster.ConnString())
+	require.NoError(b, err)
+	defer func() { require.NoError(b, c.Close(context.Background())) }()
+	for b.Loop() {
+		var took []time.Duration
+		ticks := time.NewTicker(2 * time.Millisecond)
+		for range 5000 {
+			<-ticks.C
+			var before string
+			_, err := c.Exec(b.Context(), "INSERT INTO streamed (v) VALUES ('x')")
+			began := time.Now()
+			require.NoError(b, err)
+			require.NoError(b, c.QueryRow(b.Context(), "SELECT pg_current_wal_insert_lsn()::text").Scan(&before))
+			at, err := pglogrepl.ParseLSN(before)
+			require.NoError(b, err)
+			for s.Status().Durable < at {
+				time.Sleep(50 * time.Microsecond)
+				if time.Since(began) > time.Second { // what others write moves the position
+					break
+				}
+			}
+			took = append(took, time.Since(began))
+		}
+		ticks.Stop()
+		slices.Sort(took)
+		b.ReportMetric(float64(took[len(took)/2].Microseconds())/1000, "ms-p50")
+		b.ReportMetric(float64(took[len(took)*99/100].Microseconds())/1000, "ms-p99")
+
+		backup, err := store.Backup(b.Context(), noon.Add(time.Duration(b.N)*time.Second))
+		require.NoError(b, err)
+		_, err = store.Verify(b.Context(), backup.Name, noon)
+		require.NoError(b, err)
+		xid, err := strconv.ParseUint(cluster.Psql("WITH x AS (UPDATE streamed SET v = 'ruined' WHERE id % 50 = 0 RETURNING 1) SELECT pg_current_xact_id() FROM x LIMIT 1"), 10, 32)
+		require.NoError(b, err)
+		cluster.Psql(fmt.Sprintf("INSERT INTO streamed (v) SELECT 'later' FROM generate_series(1, %d)", later))
+		require.Eventually(b, func() bool {
+			return cluster.Psql(fmt.Sprintf("SELECT pg_current_wal_insert_lsn() - '%v'::pg_lsn < 8192", s.Status().Durable)) == "t"
+		}, 2*time.Minute, 10*time.Millisecond)
+		began := time.Now()
+		p, err := store.PlanUndo(b.Context(), pgbackup.UndoRequest{Log: dir, XID: uint32(xid)}, noon)
+		require.NoError(b, err)
+		_, err = store.Undo(b.Context(), p, "bench", "bench", noon)
+		require.NoError(b, err)
+		b.ReportMetric(seconds(time.Since(began)), "s-undo")
+		b.ReportMetric(float64(later), "rows-later")
+	}
+}
