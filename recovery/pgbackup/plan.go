@@ -37,7 +37,7 @@ type Request struct {
 	Log string
 
 	// UntilTime leaves out transactions that were committed after it, by the server's
-	// clock, UntilLSN those whose commit ends after it. BeforeXID leaves out a
+	// clock, UntilLSN those whose commit is not before it. BeforeXID leaves out a
 	// transaction and all that were committed after it.
 	UntilTime time.Time
 	UntilLSN  pglogrepl.LSN

@@ -60,21 +60,29 @@ type LogSpan struct {
 // compared with what was written: *recovery.DamagedError names the segment that differs.
 // A transaction is held in memory whole.
 func ReadLog(ctx context.Context, dir string, f func(Transaction) error) (LogSpan, error) {
+	return readLog(ctx, dir, func(*Transaction) bool { return true }, f)
+}
+
+// readLog is ReadLog of the transactions that want, given them without their changes and
+// End, asks for. Of the others nothing is decoded.
+func readLog(ctx context.Context, dir string, want func(*Transaction) bool, f func(Transaction) error) (LogSpan, error) {
 	names, err := segments(dir)
 	if err != nil {
 		return LogSpan{}, err
 	}
-	r := &logReader{use: f, relations: map[uint32]*pglogrepl.RelationMessage{}}
+	r := &logReader{want: want, use: f, relations: map[uint32]*pglogrepl.RelationMessage{}}
 	_, err = scanLog(ctx, dir, names, r.message)
 	return r.span, err
 }
 
 // logReader puts transactions together.
 type logReader struct {
+	want      func(*Transaction) bool
 	use       func(Transaction) error
 	relations map[uint32]*pglogrepl.RelationMessage
 	tx        Transaction
 	open      bool
+	skip      bool // the transaction is not wanted
 	begun     bool // of the stream: its first mark is no gap
 	gaps      int
 	span      LogSpan
@@ -92,6 +100,12 @@ func (r *logReader) message(f walFrame) error {
 		r.begun, r.open, r.span.From = true, false, f.lsn
 		return nil
 	}
+	switch pglogrepl.MessageType(f.message[0]) {
+	case pglogrepl.MessageTypeInsert, pglogrepl.MessageTypeUpdate, pglogrepl.MessageTypeDelete, pglogrepl.MessageTypeTruncate:
+		if r.skip || !r.open {
+			return nil
+		}
+	}
 	m, err := pglogrepl.Parse(f.message)
 	if err != nil {
 		return fmt.Errorf("a message of the log at %v: %w", f.lsn, err)
@@ -101,6 +115,7 @@ func (r *logReader) message(f walFrame) error {
 		r.relations[m.RelationID] = m
 	case *pglogrepl.BeginMessage: // one that is open was cut off, and comes again
 		r.tx, r.open = Transaction{XID: m.Xid, Commit: m.FinalLSN, At: m.CommitTime, Gaps: r.gaps}, true
+		r.skip = !r.want(&r.tx)
 	case *pglogrepl.CommitMessage:
 		if !r.open {
 			return nil

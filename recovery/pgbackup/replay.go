@@ -65,19 +65,14 @@ func (s seenBy) sees(xid uint32) bool {
 	return whole < s.min || whole < s.max && !slices.Contains(s.running, whole)
 }
 
-// replayed calls f for each transaction of the log that the backup does not hold, up to
-// the last one of the plan.
-func replayed(ctx context.Context, dir string, d *Details, f func(Transaction) error) (LogSpan, error) {
+// replayed calls f for each transaction of the log that the backup does not hold and
+// that want, see readLog, asks for.
+func replayed(ctx context.Context, dir string, d *Details, want func(*Transaction) bool, f func(Transaction) error) (LogSpan, error) {
 	seen, err := parseSnapshot(d.Source.Snapshot)
 	if err != nil {
 		return LogSpan{}, err
 	}
-	return ReadLog(ctx, dir, func(x Transaction) error {
-		if seen.sees(x.XID) {
-			return nil
-		}
-		return f(x)
-	})
+	return readLog(ctx, dir, func(x *Transaction) bool { return !seen.sees(x.XID) && want(x) }, f)
 }
 
 // planReplay finds out how far the log goes and whether it fits the backup.
@@ -89,12 +84,12 @@ func planReplay(ctx context.Context, conn *pgx.Conn, req Request, d *Details, ch
 	}
 	types := map[columnType]string{}
 	stopped, found := false, false
-	span, err := replayed(ctx, req.Log, d, func(x Transaction) error {
+	want := func(x *Transaction) bool {
 		found = found || x.XID == req.BeforeXID
-		stopped = stopped || req.BeforeXID != 0 && found || req.UntilLSN != 0 && x.End > req.UntilLSN || !req.UntilTime.IsZero() && x.At.After(req.UntilTime)
-		if stopped {
-			return nil
-		}
+		stopped = stopped || req.BeforeXID != 0 && found || req.UntilLSN != 0 && x.Commit >= req.UntilLSN || !req.UntilTime.IsZero() && x.At.After(req.UntilTime)
+		return !stopped
+	}
+	span, err := replayed(ctx, req.Log, d, want, func(x Transaction) error {
 		n := int64(0)
 		for _, c := range x.Changes {
 			t := tables[c.Table]
@@ -182,10 +177,8 @@ func (r *restoration) replay(ctx context.Context, conn *pgx.Conn) error {
 	}
 	a := &applier{r: r, conn: conn}
 	done := Replay{Log: r.p.Replay.Log}
-	_, err := replayed(ctx, r.p.Replay.Log, r.m, func(x Transaction) error {
-		if x.Commit > r.p.Replay.Last {
-			return nil
-		}
+	want := func(x *Transaction) bool { return x.Commit <= r.p.Replay.Last }
+	_, err := replayed(ctx, r.p.Replay.Log, r.m, want, func(x Transaction) error {
 		n := int64(0)
 		for i, c := range x.Changes {
 			if !r.l.restore[c.Table] {

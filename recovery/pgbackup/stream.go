@@ -425,6 +425,7 @@ type receiver struct {
 	skip    bool          // the transaction is in the log already
 	dirty   time.Time     // when the first message came that is not synced; zero: none
 	upTo    pglogrepl.LSN // what will be durable with the next sync
+	said    pglogrepl.LSN // up to where the log says that it is complete
 	upToAt  time.Time     // the server's time of it
 	marked  time.Time     // when the last mark was written
 	acked   pglogrepl.LSN
@@ -512,7 +513,7 @@ func (r *receiver) change(x pglogrepl.XLogData) error {
 		r.open = false
 		r.upTo, r.upToAt = max(r.upTo, c.TransactionEndLSN), c.CommitTime
 		if !r.skip {
-			r.log.commit = c.CommitLSN
+			r.log.commit, r.said = c.CommitLSN, c.TransactionEndLSN
 			r.s.note(func(st *StreamStatus) { st.Transactions++ })
 		}
 	}
@@ -535,9 +536,11 @@ func (r *receiver) acknowledge(ctx context.Context, now time.Time) error {
 	r.replyBy = now.Add(r.s.cfg.Every)
 	if r.dirty.IsZero() && r.upTo > r.log.durable && now.Sub(r.marked) >= r.s.cfg.Every {
 		// Nothing of ours happened, and the server need not hold back what did.
-		r.marked = now
+		r.marked, r.dirty = now, now
+	}
+	if !r.dirty.IsZero() && r.upTo > r.said { // what is acknowledged the log must say itself
 		r.log.add(walFrame{r.upTo, []byte{markMessage}})
-		r.dirty = now
+		r.said = r.upTo
 	}
 	if !r.dirty.IsZero() {
 		if err := r.log.sync(); err != nil {

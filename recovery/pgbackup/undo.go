@@ -189,10 +189,8 @@ func (s *Store) touched(ctx context.Context, conn *pgx.Conn, req UndoRequest, sr
 	tables := map[string]*undone{}
 	var at time.Time
 	rows := 0
-	_, err := replayed(ctx, req.Log, &src.d, func(x Transaction) error {
-		if x.XID != req.XID {
-			return nil
-		}
+	mine := func(x *Transaction) bool { return x.XID == req.XID }
+	_, err := replayed(ctx, req.Log, &src.d, mine, func(x Transaction) error {
 		at = x.At
 		for i := range x.Changes {
 			c := &x.Changes[i]
@@ -346,7 +344,8 @@ func (t *undone) binaryKeys(ctx context.Context, conn *pgx.Conn) (map[string]str
 // in it, and later.
 func follow(ctx context.Context, req UndoRequest, d *Details, tables map[string]*undone) error {
 	past := false
-	_, err := replayed(ctx, req.Log, d, func(x Transaction) error {
+	all := func(*Transaction) bool { return true }
+	_, err := replayed(ctx, req.Log, d, all, func(x Transaction) error {
 		mine := x.XID == req.XID
 		if mine {
 			for _, t := range tables {
