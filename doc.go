@@ -15,6 +15,9 @@
 //	reconcile/pgbook     the bot's own tables as a book; integrity checks, export
 //	recovery             objectives, backups that count, recovery steps, checklist, watch
 //	recovery/filebackup  backup, verify and restore of files and directories
+//	recovery/pgbackup    the same for tables in PostgreSQL, and repair by rows
+//	recovery/docker      the bot's containers; mobyengine, a module of its own, for another client
+//	recovery/rediscache  the bot's cache in Redis
 //	severity             levels, conditions, rules: how bad is it, and why
 //	notify               escalation policy, messages, delivery
 //	notify/webhook       signed messages over HTTP
@@ -22,7 +25,12 @@
 //	notify/pagerduty     pages that ring once and are resolved
 //	notify/email         mail through STARTTLS
 //	incident             the lifecycle: declare, halt, page, acknowledge, resolve
-//	incident/journal     the timeline in one hash-chained file that people can read
+//	incident/journal     the timeline in hash-chained files that people can read
+//	incident/pgstore     the timeline in PostgreSQL, for several processes
+//	incident/alertmanager  alerts of Alertmanager and Grafana become incidents
+//	incident/detect      probes, samples and followed logs become incidents
+//	incident/runbook     the engine of runbooks
+//	incident/evidence    one sealed archive with a chain of custody
 //	incident/postmortem  the report made from the timeline
 //	andontest            a venue for unit tests that fails as real ones do
 //	examples/paperbot    a bot that embeds all of it and lives through an incident
