@@ -17,7 +17,15 @@
 //     repeated, and can be cleared: when all have been, and the checklist is proven,
 //     the incident is resolved ([Manager.Clear]).
 //   - A step that falls due is paged until a channel has accepted it, under one
-//     dedup key, across restarts. None starts after the acknowledgement.
+//     dedup key, across restarts. None starts after the acknowledgement, which is told
+//     to those who were paged; one that expires, an upgrade and a reopening are events
+//     that open paging again.
+//   - Setting the machine's clock moves nothing that is due: time goes on by the clock
+//     that nobody can set, in one process and across the processes of one start of the
+//     machine. Elsewhere it is never earlier than the last event, and the next message
+//     is due where nobody can know how much time has passed.
+//   - An audit reads the timeline every minute, and performs what fell due and was not
+//     begun, whatever the manager believes.
 //   - Every event says who, what, why and when. Stopping and paging never wait for
 //     the record: while the store is down, events are kept in memory and written
 //     later. Resolving does wait, and is refused where it cannot be recorded.
@@ -31,6 +39,7 @@
 //	every 30 min     status update (SEV-1 and SEV-2), until resolved
 //	5/15/30/120 min  response breach, unless acknowledged
 //	1/4/8/24 h       resolution breach, unless resolved
+//	1/4 h after it   an acknowledgement expires (SEV-1 and SEV-2), unless resolved
 //
 // # Usage
 //
@@ -44,7 +53,8 @@
 //	err = m.Resolve(ctx, in.Number, incident.Resolution{By: "Ada", Note: "row repaired"})
 //
 // *safety.Switch is a [Halter], *notify.Courier a [Courier], and package journal
-// the [Store] that needs nothing but a disk. One Manager at a time leads a store.
+// the [Store] that needs nothing but a disk, for one Manager at a time. On a [Shared]
+// store many Managers follow each other, and one of them performs what falls due.
 // A Manager is the Recorder that safety, reconcile and recovery ask for.
 //
 // # Failure
@@ -54,7 +64,8 @@
 // reason (ErrUnnamed), or the incident is unknown or over. ErrNotRecorded and
 // ErrRecordUnknown say whether the store has it.
 //
-// While the store is down and the process is killed, what was only in memory is
+// While a shared store is down nobody knows who is to page, and each process does,
+// under the same key. While the store is down and the process is killed, what was only in memory is
 // lost: the stop holds by itself, the detector declares again, and the page goes
 // out under the same key. The number may then be given a second time.
 //
