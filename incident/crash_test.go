@@ -14,7 +14,9 @@ import (
 
 	"github.com/andon-go/andon/incident"
 	"github.com/andon-go/andon/incident/journal"
+	"github.com/andon-go/andon/incident/pgstore"
 	"github.com/andon-go/andon/internal/crashtest"
+	"github.com/andon-go/andon/internal/pgtest"
 	"github.com/andon-go/andon/notify"
 	"github.com/andon-go/andon/severity"
 	"github.com/stretchr/testify/require"
@@ -81,9 +83,22 @@ type living struct {
 	end   func() error
 }
 
-func live(dir string, change ...func(*incident.Config)) (*living, error) {
+// closer is a Store that can be closed.
+type closer interface {
+	incident.Store
+	Close() error
+}
+
+// opener opens the store that belongs to a directory.
+type opener func(dir string) (closer, error)
+
+func inJournal(dir string) (closer, error) {
+	return journal.Open(filepath.Join(dir, "journal"))
+}
+
+func live(dir string, open opener, change ...func(*incident.Config)) (*living, error) {
 	w := world{filepath.Join(dir, "world")}
-	j, err := journal.Open(filepath.Join(dir, "journal"))
+	store, err := open(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +108,7 @@ func live(dir string, change ...func(*incident.Config)) (*living, error) {
 	if err != nil {
 		return nil, err
 	}
-	cfg := incident.Config{Store: j, Halter: w, Courier: courier, Directory: everybody(), Policy: fast(), Log: slog.New(slog.DiscardHandler)}
+	cfg := incident.Config{Store: store, Halter: w, Courier: courier, Directory: everybody(), Policy: fast(), Log: slog.New(slog.DiscardHandler)}
 	for _, c := range change {
 		c(&cfg)
 	}
@@ -104,7 +119,7 @@ func live(dir string, change ...func(*incident.Config)) (*living, error) {
 	ctx, stop := context.WithCancel(context.Background())
 	ended := make(chan error, 1)
 	go func() { ended <- m.Run(ctx) }()
-	return &living{m, w, func() error { stop(); return errors.Join(<-ended, j.Close()) }}, nil
+	return &living{m, w, func() error { stop(); return errors.Join(<-ended, store.Close()) }}, nil
 }
 
 // until waits for something that an incident has to come to.
@@ -126,8 +141,8 @@ func (l *living) has(kind incident.Kind, times int) func() bool {
 
 // wholeLife leads an incident from its signal to its end, in the child, and prints what
 // was confirmed.
-func wholeLife(dir string) error {
-	l, err := live(dir)
+func wholeLife(dir string, open opener) error {
+	l, err := live(dir, open)
 	if err != nil {
 		return err
 	}
@@ -162,56 +177,88 @@ func wholeLife(dir string) error {
 // under no other, none is sent after a recorded acknowledgement, and the notices that
 // are owed go out.
 func TestLaw7_NoPageIsLostByAKill(t *testing.T) {
+	steps := crashtest.Run(t, crashtest.Config{MaxSteps: 30}, func(dir string) error { return wholeLife(dir, inJournal) },
+		func(t *testing.T, dir string, at crashtest.Step) {
+			goesOn(t, dir, inJournal, at)
+			_, err := journal.Verify(filepath.Join(dir, "journal"))
+			require.NoError(t, err)
+		})
+	require.GreaterOrEqual(t, sends(steps), 10, "the gate, three pages, and two notices to each of three people are steps, too")
+}
+
+// The same on a shared store, killed before and after each send: another process is the
+// responder after it.
+func TestLaw7_NoPageIsLostByAKillOnPostgreSQL(t *testing.T) {
+	const server = "ANDON_TEST_CRASH_SERVER" // the children use the one of their parent
+	if os.Getenv(server) == "" {
+		t.Setenv(server, pgtest.Start(t).ConnString())
+	}
+	open := func(dir string) (closer, error) {
+		s, err := pgstore.Open(pgstore.Config{
+			ConnString: os.Getenv(server), Schema: "c" + filepath.Base(filepath.Dir(dir)), LeaseFor: 300 * time.Millisecond,
+		})
+		if err != nil {
+			return nil, err
+		}
+		return s, s.Migrate(context.Background())
+	}
+	steps := crashtest.Run(t, crashtest.Config{}, func(dir string) error { return wholeLife(dir, open) },
+		func(t *testing.T, dir string, at crashtest.Step) { goesOn(t, dir, open, at) })
+	require.GreaterOrEqual(t, sends(steps), 10)
+}
+
+// sends counts the steps by which something reached the world.
+func sends(steps []crashtest.Step) (n int) {
+	for _, s := range steps {
+		if s.Path == "world" && s.Grew > 0 {
+			n++
+		}
+	}
+	return n
+}
+
+// goesOn has another process go on where a killed one was, and looks at what the world
+// saw of both.
+func goesOn(t *testing.T, dir string, open opener, at crashtest.Step) {
 	pages := []string{
 		"alert inconsistent-positions/book/1/page/1/0.", "alert inconsistent-positions/book/1/page/1/1.", "alert inconsistent-positions/book/1/page/1/2.",
 	}
-	steps := crashtest.Run(t, crashtest.Config{MaxSteps: 30}, wholeLife, func(t *testing.T, dir string, at crashtest.Step) {
-		before := world{filepath.Join(dir, "world")}.saw(t, "alert ")
-		l, err := live(dir)
+	before := world{filepath.Join(dir, "world")}.saw(t, "alert ")
+	l, err := live(dir, open)
+	require.NoError(t, err)
+	all := l.All()
+	if len(all) == 0 {
+		require.NotContains(t, at.Lines, "declared")
+		// Never confirmed, and perhaps paged all the same: the detector sees it again.
+		_, err := l.Declare(t.Context(), "reconciler", "book and venue differ", signal("book"))
 		require.NoError(t, err)
-		all := l.All()
-		if len(all) == 0 {
-			require.NotContains(t, at.Lines, "declared")
-			// Never confirmed, and perhaps paged all the same: the detector sees it again.
-			_, err := l.Declare(t.Context(), "reconciler", "book and venue differ", signal("book"))
-			require.NoError(t, err)
-			all = l.All()
-		}
-		in := all[0]
-		acked, resolved := !in.AckedAt.IsZero(), !in.ResolvedAt.IsZero()
-		require.True(t, acked || !slices.Contains(at.Lines, "acknowledged"))
-		require.True(t, resolved || !slices.Contains(at.Lines, "resolved"))
-		switch {
-		case resolved:
-			require.NoError(t, l.until("the notice of the end", func() bool { return len(l.world.saw(t, "resolution ")) > 0 }))
-		case acked:
-			require.NoError(t, l.until("the notice of the ack", func() bool { return len(l.world.saw(t, "acknowledgement ")) > 0 }))
-		default:
-			require.NoError(t, l.until("three pages", func() bool { return len(slices.Compact(slices.Sorted(slices.Values(l.world.saw(t, "alert "))))) >= 3 }))
-		}
-		require.NoError(t, l.end())
-		seen := l.world.saw(t, "")
-		require.Equal(t, "gate closed.", seen[0], "before any page")
-		after := l.world.saw(t, "alert ")
-		if acked {
-			require.Equal(t, before, after, "no page after the acknowledgement")
-		}
-		require.Equal(t, pages, slices.Compact(slices.Sorted(slices.Values(after))), "all of them, and under one key each")
-		_, err = journal.Verify(filepath.Join(dir, "journal"))
-		require.NoError(t, err)
-	})
-	sends := 0
-	for _, s := range steps {
-		if s.Path == "world" && s.Grew > 0 {
-			sends++
-		}
+		all = l.All()
 	}
-	require.GreaterOrEqual(t, sends, 10, "the gate, three pages, and two notices to each of three people are steps, too")
+	in := all[0]
+	acked, resolved := !in.AckedAt.IsZero(), !in.ResolvedAt.IsZero()
+	require.True(t, acked || !slices.Contains(at.Lines, "acknowledged"))
+	require.True(t, resolved || !slices.Contains(at.Lines, "resolved"))
+	switch {
+	case resolved:
+		require.NoError(t, l.until("the notice of the end", func() bool { return len(l.world.saw(t, "resolution ")) > 0 }))
+	case acked:
+		require.NoError(t, l.until("the notice of the ack", func() bool { return len(l.world.saw(t, "acknowledgement ")) > 0 }))
+	default:
+		require.NoError(t, l.until("three pages", func() bool { return len(slices.Compact(slices.Sorted(slices.Values(l.world.saw(t, "alert "))))) >= 3 }))
+	}
+	require.NoError(t, l.end())
+	seen := l.world.saw(t, "")
+	require.Equal(t, "gate closed.", seen[0], "before any page")
+	after := l.world.saw(t, "alert ")
+	if acked {
+		require.Equal(t, before, after, "no page after the acknowledgement")
+	}
+	require.Equal(t, pages, slices.Compact(slices.Sorted(slices.Values(after))), "all of them, and under one key each")
 }
 
 // manyPending acknowledges 25 incidents whose pages are under way, in the child.
 func manyPending(dir string) error {
-	l, err := live(dir, func(c *incident.Config) {
+	l, err := live(dir, inJournal, func(c *incident.Config) {
 		courier, err := notify.NewCourier(notify.Config{
 			Channels: map[string]notify.Notifier{"phone": mute{}}, Limits: map[string]notify.Limit{"phone": {Burst: 1e9}}, Storm: notify.Storm{Pages: 1e9}, Log: slog.New(slog.DiscardHandler),
 		})
@@ -247,7 +294,7 @@ func manyPending(dir string) error {
 // the restart no page begins for what is acknowledged, and every page for what is not.
 func TestLaw7_NoPageBeginsAfterTheAckAcrossAKill(t *testing.T) {
 	crashtest.Run(t, crashtest.Config{MaxSteps: 12}, manyPending, func(t *testing.T, dir string, at crashtest.Step) {
-		l, err := live(dir)
+		l, err := live(dir, inJournal)
 		require.NoError(t, err)
 		var want []string
 		for _, in := range l.All() {
