@@ -94,7 +94,8 @@ func (f *lineFinder) end() {
 	f.line = f.line[:0]
 }
 
-// Stats reads one sample of what a running container uses.
+// Stats reads one sample of what a running container uses. Docker 20.10 gathers
+// samples once a second, so that the answer may take that long.
 func (s *Stack) Stats(ctx context.Context, name string) (got Stats, err error) {
 	c, err := s.find(ctx, name)
 	if err != nil {
