@@ -33,7 +33,8 @@ type Backend interface {
 	// Watch calls woken with the key of every record that is written and begins with
 	// prefix, soon after and from one goroutine at a time, until ctx ends or it cannot
 	// go on, and returns why. It calls woken with "" as soon as nothing can be missed
-	// any more, and whenever something may have been.
+	// any more, and whenever something may have been. What it says may also be of a write
+	// from before the watch began.
 	Watch(ctx context.Context, prefix string, woken func(key string)) error
 }
 
