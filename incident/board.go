@@ -381,16 +381,22 @@ func earliest(a, b time.Time) time.Time {
 
 const dayLayout = "20060102"
 
-// number returns the next number of the day.
-func (b *board) number(now time.Time) string {
+// number returns the next number of the day. A provisional one ends in the name of the
+// process that gives it.
+func (b *board) number(now time.Time, provisional string) string {
 	day := now.UTC().Format(dayLayout)
-	return fmt.Sprintf("INC-%s-%03d", day, b.days[day]+1)
+	number := fmt.Sprintf("INC-%s-%03d", day, b.days[day]+1)
+	if provisional != "" {
+		number += "-" + provisional
+	}
+	return number
 }
 
 // parseNumber takes a number apart.
 func parseNumber(s string) (day string, n int, ok bool) {
 	rest, ok := strings.CutPrefix(s, "INC-")
 	day, digits, found := strings.Cut(rest, "-")
+	digits, _, _ = strings.Cut(digits, "-") // what stands behind is the name of a process
 	n, err := strconv.Atoi(digits)
 	return day, n, ok && found && err == nil && n > 0
 }

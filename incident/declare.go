@@ -114,7 +114,11 @@ func (m *Manager) declare(r report) (string, *entry) {
 	t := topic{severity.Condition(data.Condition), data.Component}
 	number, attached := m.board.open[t]
 	if !attached || m.closing[number] {
-		number = m.board.number(r.now)
+		provisional := ""
+		if p, ok := m.cfg.Store.(Provisional); ok {
+			provisional = p.Provisional()
+		}
+		number = m.board.number(r.now, provisional)
 		data.Episode, data.Trace = m.board.episodes[t]+1, r.trace
 		return number, m.put(Event{At: r.now, Incident: number, Kind: Declared, By: r.by, What: r.summary, Why: r.a.Why, Data: data})
 	}

@@ -251,7 +251,7 @@ func (m *Manager) landed(ctx context.Context, stored []Event, err error) error {
 // an append that the store did not answer had succeeded. Called with mu held.
 func (m *Manager) read(e Event) {
 	m.last = e.Seq
-	if len(m.queue) == 0 || !m.queue[0].event.same(e) {
+	if len(m.queue) == 0 || !m.queue[0].event.Same(e) {
 		m.giveWay(e)
 		m.take(e)
 		return
@@ -265,9 +265,12 @@ func (m *Manager) read(e Event) {
 	m.queue, m.flying = slices.Delete(m.queue, 0, 1), max(m.flying-1, 0)
 }
 
-// same reports whether two events say the same to the nanosecond, wherever they are
-// stored.
-func (e Event) same(other Event) bool {
+// Same reports whether two events say the same to the nanosecond, wherever they are
+// stored and whatever they cite.
+func (e Event) Same(other Event) bool {
+	if e.Kind != other.Kind || !e.At.Equal(other.At) {
+		return false
+	}
 	e.Cites, other.Cites = Tip{}, Tip{}
 	a, err := e.Encode()
 	b, err2 := other.Encode()

@@ -39,6 +39,14 @@ type Store interface {
 	ReadIncident(ctx context.Context, number string) iter.Seq2[Event, error]
 }
 
+// Provisional is a Store that goes on by itself while the list that it shares with
+// others is out of reach. Package fallback has one.
+type Provisional interface {
+	// Provisional returns what tells this process apart while it goes on by itself, and
+	// is empty otherwise. The numbers that the Manager gives meanwhile end in it.
+	Provisional() string
+}
+
 // Any as the expected sequence number means: wherever the end is. It is for facts
 // that no other event can make wrong.
 const Any uint64 = math.MaxUint64

@@ -121,7 +121,7 @@ func (c *candidate) serve(ctx context.Context, lead func(ctx context.Context) er
 			return err
 		case <-ctx.Done():
 			lost = ctx.Err()
-		case <-time.After(c.s.cfg.LeaseFor / 5):
+		case <-time.After(min(c.s.cfg.LeaseFor/5, c.expires-c.now())): // not later than it ends
 			lost = c.renew(ctx)
 		}
 	}
@@ -157,11 +157,7 @@ func (c *candidate) announce(ctx context.Context, why string) error {
 // renew lengthens the lease. An error means that it is lost.
 func (c *candidate) renew(ctx context.Context) error {
 	asked := c.now()
-	left := c.expires - asked
-	if left <= 0 {
-		return ErrUnreachable
-	}
-	bounded, cancel := context.WithTimeout(ctx, left)
+	bounded, cancel := context.WithTimeout(ctx, c.expires-asked)
 	defer cancel()
 	_, err := c.row(bounded, "UPDATE "+c.s.table("responder")+" SET beat = beat + 1 WHERE term = $1 RETURNING holder, term, beat", c.term)
 	switch {

@@ -1,0 +1,61 @@
+package fallback
+
+import (
+	"context"
+	"time"
+)
+
+// leader is a shared store that knows who the responder is. *pgstore.Store fits.
+type leader interface {
+	Lead(ctx context.Context, who string, lead func(ctx context.Context) error) error
+}
+
+// Lead calls lead while this process is the responder: by the shared store's word, and
+// by its own while that is out of reach, since somebody has to page. Its context ends
+// when another process is the responder. Lead returns what lead returned by itself, or
+// ctx's error. Where the shared store knows no responder this process always is.
+func (s *Store) Lead(ctx context.Context, lead func(ctx context.Context) error) error {
+	shared, ok := s.cfg.Shared.(leader)
+	if !ok {
+		return lead(ctx)
+	}
+	for {
+		done := false
+		follow := func(ctx context.Context) error {
+			_ = s.Sync(ctx) // what is known here is led in any case
+			err := lead(ctx)
+			done = ctx.Err() == nil
+			return err
+		}
+		err := shared.Lead(ctx, s.cfg.Name, follow)
+		if done || ctx.Err() != nil {
+			return err
+		}
+		if s.Sync(ctx) == nil {
+			continue // it answers: another process is the responder now
+		}
+		s.cfg.Log.Error("incident: nobody can say who the responder is; this process is", "error", err)
+		if err := s.alone(ctx, follow); done || ctx.Err() != nil {
+			return err
+		}
+	}
+}
+
+// alone leads until the shared store answers again.
+func (s *Store) alone(ctx context.Context, lead func(ctx context.Context) error) error {
+	alone, stop := context.WithCancel(ctx)
+	defer stop()
+	ended := make(chan error, 1)
+	go func() { ended <- lead(alone) }()
+	for {
+		select {
+		case err := <-ended:
+			return err
+		case <-time.After(s.cfg.AskEvery):
+			if s.Sync(ctx) == nil {
+				stop()
+				return <-ended
+			}
+		}
+	}
+}
