@@ -190,6 +190,19 @@ func TestAnAppendWhoseAnswerWasLostIsThereOnce(t *testing.T) {
 	require.Equal(t, []string{"1", "2", "3"}, whats(t, s))
 }
 
+func TestWhatWaitsGoesToTheSharedStoreFirst(t *testing.T) {
+	there, here := &line{Store: &incidenttest.Memory{}}, &incidenttest.Memory{}
+	there.down.Store(true)
+	_, err := open(t, there, here, "a").Append(ctx, 0, note("1"))
+	require.NoError(t, err)
+	there.down.Store(false)
+	s := open(t, there, here, "a") // started anew, and nothing has been asked yet
+	_, err = s.Append(ctx, 1, note("2"))
+	require.NoError(t, err)
+	require.NoError(t, s.Sync(ctx))
+	require.Equal(t, []string{"1", "2"}, whats(t, there))
+}
+
 // Whatever is cut when: in the end all have the same events, each once, and every one
 // that was acknowledged.
 func TestTwoProcessesAlwaysComeTogether(t *testing.T) {

@@ -32,11 +32,11 @@ func (s *Store) Lead(ctx context.Context, who string, lead func(ctx context.Cont
 	if err != nil {
 		return fmt.Errorf("pgstore: lead: %w", err)
 	}
-	s.calls.Add(1)
-	defer s.calls.Done()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(s.closed, cancel)()
+	ctx, end, err := s.begin(ctx)
+	if err != nil {
+		return s.failed("lead", err)
+	}
+	defer end()
 	c := candidate{s: s, who: who, now: clock.Now}
 	c.heard = c.now()
 	for {

@@ -78,7 +78,7 @@ func TestTwoAreNeverTheResponderAtOnce(t *testing.T) {
 	cfg.LeaseFor = 500 * time.Millisecond
 	running, stop := context.WithCancel(ctx)
 	var leading, terms atomic.Int32
-	var twice atomic.Bool
+	var twice, hold atomic.Bool
 	ended := make(chan struct{}, 3)
 	for _, who := range []string{"a", "b", "c"} {
 		s := open(t, cfg)
@@ -90,9 +90,13 @@ func TestTwoAreNeverTheResponderAtOnce(t *testing.T) {
 						twice.Store(true)
 					}
 					defer leading.Add(-1)
+					own := time.After(time.Duration(100+terms.Add(1)*37%400) * time.Millisecond)
+					if hold.Load() {
+						own = nil
+					}
 					select {
 					case <-ctx.Done():
-					case <-time.After(time.Duration(100+terms.Add(1)*37%400) * time.Millisecond):
+					case <-own:
 					}
 					return nil
 				})
@@ -105,9 +109,12 @@ func TestTwoAreNeverTheResponderAtOnce(t *testing.T) {
 		require.Eventually(t, func() bool { return terms.Load() >= from+n }, 60*time.Second, 10*time.Millisecond)
 	}
 	more(5)
+	hold.Store(true)
+	more(1)
 	pg.Freeze()
 	time.Sleep(time.Second)
 	require.Zero(t, leading.Load(), "who cannot renew does not lead")
+	hold.Store(false)
 	pg.Thaw()
 	more(3)
 	pg.Stop()
@@ -143,4 +150,6 @@ func TestLeadEndsWithWhatItLeads(t *testing.T) {
 	<-leads
 	require.NoError(t, s.Close())
 	require.ErrorIs(t, <-ended, pgstore.ErrClosed)
+	require.ErrorIs(t, s.Lead(ctx, "a", nil), pgstore.ErrClosed)
+	require.ErrorIs(t, s.Watch(ctx, nil), pgstore.ErrClosed)
 }

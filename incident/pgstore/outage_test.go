@@ -192,7 +192,7 @@ type process struct {
 	lines chan string
 }
 
-func start(t *testing.T, conn, work string) *process {
+func start(t testing.TB, conn, work string) *process {
 	cmd := exec.Command(os.Args[0])
 	cmd.Env = append(os.Environ(), childConn+"="+conn, childWork+"="+work)
 	cmd.Stderr = os.Stderr

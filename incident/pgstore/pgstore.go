@@ -20,6 +20,7 @@ type Store struct {
 	listen *pgx.ConnConfig
 	closed context.Context
 	close  context.CancelFunc
+	callMu sync.Mutex     // no call begins while Close waits for them
 	calls  sync.WaitGroup // Lead and Watch
 
 	// turn has one token: appends of one process come one after another. Who has it
@@ -57,10 +58,25 @@ func Open(cfg Config) (*Store, error) {
 // Close ends Lead and Watch and closes the connections. Calls that are under way end
 // with an error. It may be called twice; the error is always nil.
 func (s *Store) Close() error {
+	s.callMu.Lock()
 	s.close()
+	s.callMu.Unlock()
 	s.calls.Wait()
 	s.pool.Close()
 	return nil
+}
+
+// begin notes a call that goes on for long. Its context ends with the store.
+func (s *Store) begin(ctx context.Context) (_ context.Context, end func(), err error) {
+	s.callMu.Lock()
+	defer s.callMu.Unlock()
+	if s.closed.Err() != nil {
+		return nil, nil, ErrClosed
+	}
+	s.calls.Add(1)
+	ctx, cancel := context.WithCancel(ctx)
+	stop := context.AfterFunc(s.closed, cancel)
+	return ctx, func() { stop(); cancel(); s.calls.Done() }, nil
 }
 
 // bounded gives a call its time.

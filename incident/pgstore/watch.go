@@ -13,11 +13,11 @@ import (
 // Config.PollEvery in case it does not. It returns only when ctx ends or the store is
 // closed, with that error.
 func (s *Store) Watch(ctx context.Context, woken func()) error {
-	s.calls.Add(1)
-	defer s.calls.Done()
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	defer context.AfterFunc(s.closed, cancel)()
+	ctx, end, err := s.begin(ctx)
+	if err != nil {
+		return s.failed("watch", err)
+	}
+	defer end()
 	var conn *pgx.Conn
 	defer func() { hangUp(conn) }()
 	for last, first := uint64(0), true; ctx.Err() == nil; {
