@@ -15,7 +15,7 @@ import (
 func (c *Cluster) Freeze() {
 	c.t.Helper()
 	pids := []int{c.server.cmd.Process.Pid}
-	for _, s := range strings.Fields(c.Psql("SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()")) {
+	for s := range strings.FieldsSeq(c.Psql("SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid()")) {
 		pid, err := strconv.Atoi(s)
 		if err != nil {
 			c.t.Fatalf("pgtest: %v", err)
