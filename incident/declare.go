@@ -114,11 +114,7 @@ func (m *Manager) declare(r report) (string, *entry) {
 	t := topic{severity.Condition(data.Condition), data.Component}
 	number, attached := m.board.open[t]
 	if !attached || m.closing[number] {
-		provisional := ""
-		if p, ok := m.cfg.Store.(Provisional); ok {
-			provisional = p.Provisional()
-		}
-		number = m.board.number(r.now, provisional)
+		number = m.board.number(r.now, m.provisional())
 		data.Episode, data.Trace = m.board.episodes[t]+1, r.trace
 		return number, m.put(Event{At: r.now, Incident: number, Kind: Declared, By: r.by, What: r.summary, Why: r.a.Why, Data: data})
 	}
@@ -128,6 +124,14 @@ func (m *Manager) declare(r report) (string, *entry) {
 		last = m.put(in.assessed(r.by, r.a.Level, r.a.PageOnly, r.a.Why, r.now))
 	}
 	return number, last
+}
+
+// provisional is what a number ends in while the shared store is out of reach.
+func (m *Manager) provisional() string {
+	if p, ok := m.cfg.Store.(Provisional); ok {
+		return p.Provisional()
+	}
+	return ""
 }
 
 // assessed is the event that gives an incident a level. Its targets count from the

@@ -108,7 +108,7 @@ func (m *Manager) giveWay(theirs Event) {
 	m.board.apply(theirs)
 	number := theirs.Incident
 	if !same {
-		number = m.board.number(m.now())
+		number = m.board.number(m.now(), m.provisional())
 	}
 	if p, ok := m.pages[theirs.Incident]; ok && !same {
 		delete(m.pages, theirs.Incident)

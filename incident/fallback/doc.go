@@ -16,15 +16,18 @@
 //     hash that it cites, and an append whose answer was lost by what it says.
 //
 // Nothing waits for a store that is down: after one call that failed, appends go to the
-// local store at once, and Run asks the shared one from time to time.
+// local store at once, and Watch asks the shared one from time to time.
 //
 // # Usage
 //
 //	shared, err := pgstore.Open(pgstore.Config{ConnString: os.Getenv("DATABASE_URL")})
 //	local, err := journal.Open("/var/lib/bot/incidents.journal")
 //	s, err := fallback.New(ctx, fallback.Config{Shared: shared, Local: local, Name: "bot1"})
-//	go s.Run(ctx)
-//	err = s.Lead(ctx, func(ctx context.Context) error { return manager.Run(ctx) })
+//	m, err := incident.New(ctx, incident.Config{Store: s, Name: "bot1", ...})
+//	err = m.Run(ctx)
+//
+// A Manager watches the store and leads on it by itself (incident.Shared). Without one,
+// Run brings the two stores together.
 //
 // A local store belongs to one process and one shared store, for as long as both live.
 //

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -245,7 +246,8 @@ func (s *Store) push(ctx context.Context) error {
 func (s *Store) Sync(ctx context.Context) error {
 	// Asked first without the turn: an append does not wait for a store that hangs.
 	var err error
-	for _, err = range s.cfg.Shared.Read(ctx, s.known()) {
+	_, known := s.known()
+	for _, err = range s.cfg.Shared.Read(ctx, known) {
 		break
 	}
 	if err == nil {
@@ -269,23 +271,58 @@ func (s *Store) Sync(ctx context.Context) error {
 	return nil
 }
 
-// known returns how far the shared store is known.
-func (s *Store) known() uint64 {
+// known returns the newest event here, and how far the shared store is known.
+func (s *Store) known() (here, there uint64) {
 	<-s.turn
 	defer func() { s.turn <- struct{}{} }()
-	return s.s.shared
+	return s.s.last, s.s.shared
 }
 
-// Run calls Sync every Config.AskEvery until ctx ends. The error is nil.
+// Run brings the two together until ctx ends, as Watch does. The error is nil.
 func (s *Store) Run(ctx context.Context) error {
+	_ = s.Watch(ctx, func() {})
+	return nil
+}
+
+// Watch is incident.Shared's. It calls Sync every Config.AskEvery, and at once when the
+// shared store says that it has grown, and then woken whenever the list here has grown.
+// It returns ctx's error. A Manager that runs on the store calls it; nobody else needs to.
+func (s *Store) Watch(ctx context.Context, woken func()) error {
+	heard := make(chan struct{}, 1)
+	var listening sync.WaitGroup
+	defer listening.Wait()
+	if shared, ok := s.cfg.Shared.(incident.Shared); ok {
+		listening.Go(func() { s.listen(ctx, shared, heard) })
+	}
 	tick := time.NewTicker(s.cfg.AskEvery)
 	defer tick.Stop()
-	for {
+	for seen, first := uint64(0), true; ; {
 		_ = s.Sync(ctx) // logged when it changes, and tried again
+		if here, _ := s.known(); first || here != seen {
+			seen, first = here, false
+			woken()
+		}
 		select {
 		case <-ctx.Done():
-			return nil
+			return ctx.Err()
 		case <-tick.C:
+		case <-heard:
+		}
+	}
+}
+
+// listen passes on what the shared store says.
+func (s *Store) listen(ctx context.Context, shared incident.Shared, heard chan struct{}) {
+	for ctx.Err() == nil {
+		_ = shared.Watch(ctx, func() { // with an error it hears nothing; Watch asks meanwhile
+			select {
+			case heard <- struct{}{}:
+			default:
+			}
+		})
+		select {
+		case <-ctx.Done():
+		case <-time.After(s.cfg.AskEvery):
 		}
 	}
 }

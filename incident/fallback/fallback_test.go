@@ -346,6 +346,18 @@ func (l *leading) Lead(ctx context.Context, _ string, lead func(ctx context.Cont
 	return lead(ctx)
 }
 
+// Watch hears nothing.
+func (l *leading) Watch(ctx context.Context, _ func()) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+var (
+	_ incident.Shared      = (*fallback.Store)(nil)
+	_ incident.Shared      = (*pgstore.Store)(nil)
+	_ incident.Provisional = (*fallback.Store)(nil)
+)
+
 func TestLaw11_SomebodyLeadsWhileNobodyCanSayWho(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		l := &leading{line: line{Store: &incidenttest.Memory{}}, key: make(chan struct{}, 1)}
@@ -356,7 +368,7 @@ func TestLaw11_SomebodyLeadsWhileNobodyCanSayWho(t *testing.T) {
 		for i, name := range []string{"a", "b"} {
 			s := open(t, l, &incidenttest.Memory{}, name)
 			go func() {
-				ended <- s.Lead(run, func(ctx context.Context) error {
+				ended <- s.Lead(run, name, func(ctx context.Context) error {
 					leads[i].Store(true)
 					defer leads[i].Store(false)
 					<-ctx.Done()
@@ -391,7 +403,7 @@ func TestLeadEndsWithWhatItLeads(t *testing.T) {
 	l.key <- struct{}{}
 	for _, shared := range []incident.Store{l, l.Store} {
 		s := open(t, shared, &incidenttest.Memory{}, "a")
-		require.ErrorIs(t, s.Lead(ctx, func(context.Context) error { return failed }), failed)
+		require.ErrorIs(t, s.Lead(ctx, "a", func(context.Context) error { return failed }), failed)
 	}
 }
 

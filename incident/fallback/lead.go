@@ -3,19 +3,16 @@ package fallback
 import (
 	"context"
 	"time"
+
+	"github.com/andon-go/andon/incident"
 )
 
-// leader is a shared store that knows who the responder is. *pgstore.Store fits.
-type leader interface {
-	Lead(ctx context.Context, who string, lead func(ctx context.Context) error) error
-}
-
-// Lead calls lead while this process is the responder: by the shared store's word, and
-// by its own while that is out of reach, since somebody has to page. Its context ends
-// when another process is the responder. Lead returns what lead returned by itself, or
-// ctx's error. Where the shared store knows no responder this process always is.
-func (s *Store) Lead(ctx context.Context, lead func(ctx context.Context) error) error {
-	shared, ok := s.cfg.Shared.(leader)
+// Lead is incident.Shared's. It calls lead while this process is the responder: by the
+// shared store's word, and by its own while that is out of reach, since somebody has to
+// page. Lead returns what lead returned by itself, or ctx's error. Where the shared
+// store is no incident.Shared this process always is the responder.
+func (s *Store) Lead(ctx context.Context, who string, lead func(ctx context.Context) error) error {
+	shared, ok := s.cfg.Shared.(incident.Shared)
 	if !ok {
 		return lead(ctx)
 	}
@@ -27,7 +24,7 @@ func (s *Store) Lead(ctx context.Context, lead func(ctx context.Context) error) 
 			done = ctx.Err() == nil
 			return err
 		}
-		err := shared.Lead(ctx, s.cfg.Name, follow)
+		err := shared.Lead(ctx, who, follow)
 		if done || ctx.Err() != nil {
 			return err
 		}

@@ -22,13 +22,11 @@
 //	s, err := pgstore.Open(pgstore.Config{ConnString: os.Getenv("DATABASE_URL")})
 //	defer s.Close()
 //	err = s.Migrate(ctx) // once, by a role that may create
-//	for ctx.Err() == nil {
-//		err = s.Lead(ctx, "bot-1", func(ctx context.Context) error {
-//			m, err := incident.New(ctx, incident.Config{Store: s, ...})
-//			...
-//			return m.Run(ctx)
-//		})
-//	}
+//	m, err := incident.New(ctx, incident.Config{Store: s, Name: "bot-1", ...})
+//	err = m.Run(ctx)
+//
+// A Manager watches the store, and leads on it, by itself ([incident.Shared]). Package
+// fallback, over this store and a journal, keeps it going while the database is down.
 //
 // The table is for people too:
 //

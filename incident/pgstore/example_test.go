@@ -10,7 +10,7 @@ import (
 	"github.com/andon-go/andon/incident/pgstore"
 )
 
-// A bot that is the responder whenever no other process is.
+// A bot on the store that it shares with others. It pages whenever no other process does.
 func Example() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -24,14 +24,10 @@ func Example() {
 		fmt.Println(err)
 		return
 	}
-	for ctx.Err() == nil {
-		err := s.Lead(ctx, "bot-1", func(ctx context.Context) error {
-			m, err := incident.New(ctx, incident.Config{Store: s /* and who stops, who pages, whom */})
-			if err != nil {
-				return err
-			}
-			return m.Run(ctx)
-		})
+	m, err := incident.New(ctx, incident.Config{Store: s, Name: "bot-1" /* and who stops, who pages, whom */})
+	if err != nil {
 		fmt.Println(err)
+		return
 	}
+	fmt.Println(m.Run(ctx))
 }
