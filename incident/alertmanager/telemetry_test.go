@@ -42,7 +42,7 @@ func TestTelemetryShowsEachPostAndEachAlert(t *testing.T) {
 				status, _ := p.Attributes.Value("status")
 				source, _ := p.Attributes.Value("source")
 				require.Equal(t, "alertmanager", source.AsString())
-				counts[strings.TrimSpace(x.Name+" "+outcome.AsString()+" "+status.Emit())] = p.Value
+				counts[strings.TrimSpace(x.Name+" "+outcome.AsString()+" "+status.String())] = p.Value
 			}
 		}
 	}
