@@ -35,6 +35,8 @@
 //	backup, err = store.Verify(ctx, backup.Name, now)
 //	plan, err := store.PlanRestore(ctx, filebackup.Request{Backup: backup.Name}, now)
 //	fmt.Print(plan)
+//	text, err := store.Diff(ctx, plan) // what it changes in the text of files
+//	fmt.Print(text)
 //	done, err := store.Restore(ctx, plan, "alice", "config was damaged", now)
 //
 // A Store is a recovery.Target, so that a recovery.Catalog takes and verifies
