@@ -112,6 +112,7 @@ func TestPatchAppliesADiff(t *testing.T) {
 	cmd.Stdin = strings.NewReader(unified("/f", text{lines: lines(a), data: []byte(a)}, text{lines: lines(b), data: []byte(b)}))
 	out, err := cmd.CombinedOutput()
 	require.NoError(t, err, string(out))
+	require.NotContains(t, string(out), "offset", "the lines are those that it names")
 	data, err := os.ReadFile(file)
 	require.NoError(t, err)
 	require.Equal(t, b, string(data))
