@@ -4,7 +4,7 @@
 # held and every benchmark ran.
 #
 #   ./bench.sh                      all of it
-#   ./bench.sh mutants kills        some of it: mutants, kills, benchmarks, peers
+#   ./bench.sh mutants kills        some of it: mutants, kills, fleets, benchmarks, peers
 #   ANDON_MUTANTS=safety_ ./bench.sh mutants      the planted bugs with such names
 set -uo pipefail
 cd "$(dirname "$0")" || exit 2
@@ -41,19 +41,32 @@ kills() {
 	return $status
 }
 
+# Random fleets in one process, and fleets of processes on real servers.
+fleets() {
+	local status=0
+	ANDON_RUNS=${ANDON_RUNS:-2000} go test ./safety/fleet -run RandomFleets -count=1 -timeout 1h || status=1
+	ANDON_DRILLS=${ANDON_DRILLS:-100} go test ./safety/fleet/pgfleet -run InAFleetOfProcesses -count=1 -timeout 1h || status=1
+	(cd safety/fleet/etcdfleet && ANDON_DRILLS=${ANDON_DRILLS:-100} go test . -run InAFleetOfProcesses -count=1 -timeout 1h) || status=1
+	return $status
+}
+
+# pgbackup's are of five million trades, about 1 GB, unless ANDON_TRADES says otherwise.
 benchmarks() {
+	local status=0
 	# shellcheck disable=SC2046 # a list of folders without spaces
-	go test -run '^$' -bench . -benchmem -p 1 -timeout 2h $(packages_with '^func Benchmark')
+	ANDON_TRADES=${ANDON_TRADES:-5000000} go test -run '^$' -bench . -benchmem -p 1 -timeout 2h $(packages_with '^func Benchmark' | grep -v '^./safety/fleet/etcdfleet$') || status=1
+	(cd safety/fleet/etcdfleet && go test -run '^$' -bench . -benchmem -timeout 1h .) || status=1
+	return $status
 }
 
 peers() { (cd internal/bench && go test -run '^$' -bench . -benchmem -timeout 1h ./...); }
 
-wanted=${*:-mutants kills benchmarks peers}
+wanted=${*:-mutants kills fleets benchmarks peers}
 for w in $wanted; do
 	case $w in
-	mutants | kills | benchmarks | peers) ;;
+	mutants | kills | fleets | benchmarks | peers) ;;
 	*)
-		echo "bench.sh: unknown part \"$w\", want mutants, kills, benchmarks or peers" >&2
+		echo "bench.sh: unknown part \"$w\", want mutants, kills, fleets, benchmarks or peers" >&2
 		exit 2
 		;;
 	esac
@@ -61,6 +74,7 @@ done
 
 part mutants "planted bugs, each of which its test must catch" mutants
 part kills "kills at random instants" kills
+part fleets "fleets, each judged for linearizability" fleets
 part benchmarks "benchmarks" benchmarks
 part peers "peers beside our gate, in one run" peers
 
