@@ -15,6 +15,7 @@
 //	reconcile/pgbook     the bot's own tables as a book; integrity checks, export
 //	recovery             objectives, backups that count, recovery steps, checklist, watch
 //	recovery/filebackup  backup, verify and restore of files and directories
+//	recovery/diagnose    what is slow: database, host, process, way to the exchange
 //	recovery/pgbackup    the same for tables in PostgreSQL, and repair by rows
 //	recovery/docker      the bot's containers; mobyengine, a module of its own, for another client
 //	recovery/rediscache  the bot's cache in Redis

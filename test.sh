@@ -48,7 +48,7 @@ set_up() {
 		exit 2
 	fi
 	go version
-	have_postgres || install postgresql || true
+	have_postgres || install postgresql postgresql-contrib || true
 	if have_postgres; then
 		echo "PostgreSQL: $(command -v initdb || compgen -G '/usr/lib/postgresql/*/bin/initdb' | tail -n 1)"
 	else
@@ -62,12 +62,9 @@ set_up() {
 	fi
 	find_program mailpit ANDON_MAILPIT github.com/axllent/mailpit@latest
 	find_program alertmanager ANDON_ALERTMANAGER github.com/prometheus/alertmanager/cmd/alertmanager@v0.31.1
-	command -v redis-server >/dev/null || install redis-server || true
-	if command -v redis-server >/dev/null; then
-		redis-server --version
-	else
-		missing "redis-server (apt-get install redis-server)"
-	fi
+	for program in redis-server sqlite3 patch zstd git; do
+		command -v "$program" >/dev/null || install "$program" || missing "$program (apt-get install $program)"
+	done
 	find_docker
 }
 

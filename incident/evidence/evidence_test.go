@@ -23,6 +23,7 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/andon-go/andon/incident/evidence"
+	"github.com/andon-go/andon/internal/needs"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
@@ -147,7 +148,7 @@ func TestCollect_IsPlainTar(t *testing.T) {
 	a := collect(t, c)
 	for _, tool := range []string{"zstd", "tar"} {
 		if _, err := exec.LookPath(tool); err != nil {
-			t.Skip(tool + " is not installed")
+			needs.Missing(t, "%s (apt-get install %s)", tool, tool)
 		}
 	}
 	f, err := os.Open(a.Path)
@@ -426,7 +427,7 @@ func TestItems(t *testing.T) {
 		require.NoError(t, err, "%s", out)
 	}
 	if _, err := exec.LookPath("git"); err != nil {
-		t.Skip("git is not installed")
+		needs.Missing(t, "git (apt-get install git)")
 	}
 	git("init", "-q")
 	write(t, filepath.Join(dir, "a.txt"), "a")
