@@ -64,6 +64,7 @@ func TestTheTablesAsTheyWereAtAnyMoment(t *testing.T) {
 			require.NoError(t, err)
 			_, err = tx.Exec(t.Context(), "INSERT INTO t (v, long) VALUES (1000, 'open when the base was taken')")
 			require.NoError(t, err)
+			execSQL(t, w.pool, "INSERT INTO parts VALUES (5000, '2027-01-01')") // later, and committed before
 			w.good(t, noon)
 			require.NoError(t, tx.Commit(t.Context()))
 		}

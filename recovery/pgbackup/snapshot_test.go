@@ -134,11 +134,11 @@ func TestLaw1_AHiddenRowIsAnError(t *testing.T) {
 func TestABackupIsOneMoment(t *testing.T) {
 	w := newWorld(t, `CREATE TABLE a (v int); CREATE TABLE b (v int); INSERT INTO a SELECT 1 FROM generate_series(1, 1000)`,
 		func(c *pgbackup.Config) {
-			c.Rate = 50_000
+			c.Rate = 15_000
 			var dials atomic.Int64
 			c.Conn.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
 				if dials.Add(1)%3 == 0 { // the second worker is late
-					time.Sleep(50 * time.Millisecond)
+					time.Sleep(300 * time.Millisecond)
 				}
 				return (&net.Dialer{}).DialContext(ctx, network, addr)
 			}
