@@ -28,6 +28,7 @@
 //	incident             the lifecycle: declare, halt, page, acknowledge, resolve
 //	incident/journal     the timeline in hash-chained files that people can read
 //	incident/pgstore     the timeline in PostgreSQL, for several processes
+//	incident/fallback    both: a process goes on in its own while the shared one is away
 //	incident/alertmanager  alerts of Alertmanager and Grafana become incidents
 //	incident/detect      probes, samples and followed logs become incidents
 //	incident/runbook     the engine of runbooks
