@@ -12,6 +12,12 @@ cd "$(dirname "$0")" || exit 2
 started=$SECONDS
 failed=()
 
+# The servers that ./test.sh has installed, which some planted bugs and benchmarks need.
+for program in mailpit alertmanager; do
+	path=${XDG_CACHE_HOME:-$HOME/.cache}/andon/$program
+	[ ! -x "$path" ] || export "ANDON_${program^^}=$path"
+done
+
 # part NAME TITLE COMMAND...
 part() {
 	local name=$1 title=$2
