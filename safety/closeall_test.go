@@ -68,6 +68,27 @@ func TestCloseAllIsRefusedWithoutTheTokenOfAPlanThatWasSeen(t *testing.T) {
 	})
 }
 
+// A plan that was made where more venues are configured: the person has confirmed it, so
+// trading is halted, and what is configured here is closed.
+func TestCloseAllClosesWhatIsConfiguredBesideAVenueThatIsNot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		here, elsewhere := perp("here"), perp("elsewhere")
+		d := newDesk(t, safety.Config{}, here, elsewhere)
+		_, p := d.plan()
+		delete(d.cfg.Venues, "elsewhere")
+		c, err := safety.NewCloser(d.cfg)
+		require.NoError(t, err)
+		report, err := c.Apply(t.Context(), p, confirmed(p), time.Now())
+		require.ErrorIs(t, err, safety.ErrLeftOpen)
+		require.ErrorContains(t, err, "elsewhere: close-all has left something open: it is not configured here")
+		require.Equal(t, safety.Halted, d.sw.State())
+		require.False(t, report.Flat())
+		require.True(t, report.Venues[1].Flat.Flat, "%s", report)
+		require.Empty(t, here.Truth().Positions)
+		require.Empty(t, submitted(elsewhere))
+	})
+}
+
 func TestLaw9_AClosePlanIsData(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := perp("sim")

@@ -72,7 +72,7 @@ func (r *rawJSON) UnmarshalJSON(b []byte) error {
 	return nil
 }
 
-// rowsErr names the row that cannot be read.
+// rowErr names the row that cannot be read.
 func rowErr(f *resthttp.Fields, what, id string) error {
 	if id == "" {
 		id = "without an id"
