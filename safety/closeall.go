@@ -178,7 +178,9 @@ func (c Confirmation) allows(p ClosePlan) error {
 // Apply halts trading and then closes what the plan says. It returns when every venue is
 // done or has spent its budget; the report says what happened, and Report.Flat whether
 // all is flat. A leg whose position is not what the plan and its live orders can explain
-// is not touched and named: that is ErrPlanMoved. Applying a plan again, also after a
+// is not touched and named: that is ErrPlanMoved. A row of a venue that cannot be right
+// keeps no other leg from being closed: its own leg is not touched and keeps its stops, and
+// the report names the row and is not flat. Applying a plan again, also after a
 // crash in between, goes on where the first stopped and sends nothing twice.
 //
 // A nil error means that all that the plan says was done; what the plan itself leaves,

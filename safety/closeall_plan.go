@@ -31,8 +31,10 @@ type ClosePlan struct {
 type ClosePlanVenue struct {
 	Venue string `json:"venue"`
 
-	// Unread says why the venue could not be read. Nothing is closed there by this
-	// plan; its entries are cancelled as far as they can be read then.
+	// Unread says what could not be read, and why: all of the venue, and then the lists
+	// are empty, or single rows that cannot be right, which are named and in no list.
+	// Nothing of it is closed by this plan; entries are cancelled as far as they can be
+	// read then.
 	Unread string `json:"unread,omitempty"`
 
 	Legs   []CloseLeg    `json:"legs"`   // every leg with a position
@@ -56,8 +58,8 @@ type CloseLeg struct {
 }
 
 // Plan reads every venue and says what a close-all would do. It sends nothing. A venue
-// that cannot be read, and a book that cannot, are named in the plan and stand in
-// nobody's way. Foreign are the legs that may be closed whole although the bot did not
+// or a row that cannot be read, and a book that cannot, are named in the plan and stand
+// in nobody's way. Foreign are the legs that may be closed whole although the bot did not
 // open them.
 func (c *Closer) Plan(ctx context.Context, now time.Time, foreign ...andon.LegKey) (ClosePlan, error) {
 	if now.IsZero() {
@@ -104,19 +106,25 @@ func (c *Closer) own(ctx context.Context) (map[andon.LegKey]andon.Decimal, strin
 
 func (c *Closer) planVenue(ctx context.Context, name string, own map[andon.LegKey]andon.Decimal, unknown string, foreign []andon.LegKey) ClosePlanVenue {
 	v := ClosePlanVenue{Venue: name, Legs: []CloseLeg{}, Orders: []andon.Order{}}
-	flat, _, err := readVenue(ctx, name, &pacedVenue{venue: c.cfg.Venues[name].Venue, within: c.cfg.CallWithin})
-	if err == nil {
-		_, err = json.Marshal(flat.Orders) // a kind or a state that has no name
-	}
+	read, err := readVenue(ctx, name, &pacedVenue{venue: c.cfg.Venues[name].Venue, within: c.cfg.CallWithin})
 	if err != nil {
 		v.Unread = oneLine(err)
 		return v
 	}
-	v.Orders = append(v.Orders, flat.Orders...)
+	for _, o := range read.Orders {
+		if _, err := json.Marshal(o); err != nil { // a kind or a state that has no name
+			read.wrong = append(read.wrong, wrongRow{false, o.Key(), fmt.Errorf("order %s: %w", orderName(o), err)})
+			continue
+		}
+		v.Orders = append(v.Orders, o)
+	}
+	if err := read.wrongRows(); err != nil {
+		v.Unread = oneLine(err)
+	}
 	slices.SortFunc(v.Orders, func(a, b andon.Order) int {
 		return cmp.Or(compareLegs(a.Key(), b.Key()), cmp.Compare(a.ClientID, b.ClientID), cmp.Compare(a.VenueID, b.VenueID))
 	})
-	for _, p := range flat.Positions {
+	for _, p := range read.Positions {
 		l := CloseLeg{Symbol: p.Symbol, Leg: p.Leg, Quantity: p.Quantity, Mark: p.Mark}
 		l.divide(own[p.Key()], unknown, slices.Contains(foreign, p.Key()))
 		l.bound(p.Key(), v.Orders)
@@ -257,7 +265,7 @@ func (p ClosePlan) WriteTable(w io.Writer) error {
 	t.row("close-all: %d legs to close, %d live orders to cancel, on %d venues", legs, orders, len(p.Venues))
 	for _, v := range p.Venues {
 		if v.Unread != "" {
-			t.row("%s\tCANNOT BE READ: nothing is closed there by this plan: %s", v.Venue, v.Unread)
+			t.row("%s\tCANNOT BE READ: nothing of this is closed by this plan: %s", v.Venue, v.Unread)
 		}
 		for _, l := range v.Legs {
 			t.row("%v\t%v\tclose %v\tkeep %v\t%s", l.key(v.Venue), l.Quantity, l.Close, l.Keep, l.Why)

@@ -51,6 +51,7 @@ type closing struct {
 	read    bool          // last is of some reading
 	resting bool          // the last reading shows an exit of ours as live
 	unread  []andon.Order // the live orders of a reading that failed, as far as it went
+	wrong   []wrongRow    // of the last reading
 	trouble error
 	report  CloseVenueReport
 }
@@ -63,8 +64,9 @@ type closingLeg struct {
 	planned  bool
 	quantity andon.Decimal // at the last reading
 	mark     andon.Decimal
-	absent   int // readings in a row without it
-	waited   int // readings for which an entry on it would not go
+	absent   int  // readings in a row without it
+	unsure   bool // the last reading lacks it, and may have it in a row that cannot be right
+	waited   int  // readings for which an entry on it would not go
 
 	exits    string // what the client ids of its exits begin with
 	guard    string // and those of orders that protect it again
@@ -176,39 +178,49 @@ func (r *closing) round(ctx context.Context) (busy, hurry bool) {
 	for _, l := range r.legs {
 		busy = busy || l.absent > 0 && !r.finished(l) // it may be there, and this list wrong
 	}
-	return busy, r.bare != nil && len(r.bare.stops) > 0 && r.bare.failures == 0
+	return busy, r.bare != nil && len(r.bare.stops) > 0 && r.bare.failures == 0 && !r.bare.unsure
 }
 
 // look reads the venue, shows it to the gate, and looks up what the lists do not say. It
-// is busy while an order may still do something, and not ok where nothing could be read.
+// is busy while an order may still do something, or a row cannot be right, and not ok where
+// nothing could be read.
 func (r *closing) look(ctx context.Context) (busy, ok bool) {
-	flat, view, err := readVenue(ctx, r.name, r.venue)
-	if err == nil {
-		if err = r.sw.Observe(view); errors.Is(err, ErrStaleView) {
+	read, err := readVenue(ctx, r.name, r.venue)
+	switch {
+	case err != nil:
+	case len(read.wrong) > 0:
+		// The gate is not shown a view with holes in it, nor does it go on by an older one,
+		// in which the exits of before have not traded.
+		r.sw.distrust(r.name)
+		r.trouble, busy = read.wrong[0], true
+	default:
+		if err = r.sw.Observe(read.view); errors.Is(err, ErrStaleView) {
 			err = nil // the next one is of later; until then reduce-only exits pass
 		}
 	}
 	if err != nil {
 		r.trouble = err
 		r.last.Flat = false
-		r.unread = flat.Orders
+		r.unread = read.Orders
 		return true, false
 	}
-	r.last, r.read = flat, true
+	r.last, r.read, r.wrong = read.FlatReport, true, read.wrong
 	if len(r.sw.inFlightOn(r.name)) > 0 {
 		if _, err := r.sw.Resolve(ctx, r.name, r.venue); err != nil {
 			r.trouble = err
 		}
 		busy = true
 	}
-	r.update(flat)
+	r.update(read.FlatReport)
 	return r.verifyGone(ctx) || r.resting || busy, true
 }
 
 // update takes a reading in.
 func (r *closing) update(flat FlatReport) {
 	for _, l := range r.legs {
-		l.absent++
+		if l.unsure = r.mayHide(l); !l.unsure {
+			l.absent++
+		}
 	}
 	for _, p := range flat.Positions {
 		l := r.leg(p.Key())
@@ -216,7 +228,7 @@ func (r *closing) update(flat FlatReport) {
 			l = &closingLeg{CloseLeg: CloseLeg{Symbol: p.Symbol, Leg: p.Leg}, name: p.Key()}
 			r.legs = append(r.legs, l)
 		}
-		l.absent, l.quantity, l.mark = 0, p.Quantity, p.Mark
+		l.absent, l.unsure, l.quantity, l.mark = 0, false, p.Quantity, p.Mark
 	}
 	for _, l := range r.legs {
 		if l.absent > 0 {
@@ -240,6 +252,15 @@ func (r *closing) update(flat FlatReport) {
 			k.orphan = 0
 		}
 	}
+}
+
+// mayHide says whether a row of the last reading that cannot be right may be of a leg that
+// the reading lacks: of any, nil too, but one that our exits have closed is in a row of its
+// own at most.
+func (r *closing) mayHide(l *closingLeg) bool {
+	return slices.ContainsFunc(r.wrong, func(w wrongRow) bool {
+		return w.position && (l == nil || !l.explained() || w.leg == l.name)
+	})
 }
 
 // order returns what is known of an order, or begins to know it.
@@ -281,7 +302,7 @@ func (r *closing) verifyGone(ctx context.Context) (busy bool) {
 				r.trouble = err
 			}
 		}
-		if o.missing >= r.c.cfg.Confirm {
+		if o.missing >= r.c.cfg.Confirm && len(r.wrong) == 0 {
 			o.gone = true
 		}
 		busy = busy || !o.gone
@@ -307,6 +328,8 @@ func (r *closing) placeOf(o *closingOrder) place {
 	switch {
 	case !o.Kind.Conditional():
 		return first
+	case l == nil && r.mayHide(nil) || l != nil && l.unsure:
+		return stays // what it protects may be in a row that cannot be right
 	case l == nil || l.quantity.IsZero():
 		// Nothing is known to be there. Only a list that lies would make it protection.
 		if (o.ReduceOnly || spot && o.Side == andon.Sell) && o.orphan < r.c.cfg.Confirm {
@@ -333,8 +356,13 @@ func (r *closing) placeOf(o *closingOrder) place {
 // finished says that nothing is left of a leg that an order could close, and that this is
 // sure: our exits explain it, or readings agree.
 func (r *closing) finished(l *closingLeg) bool {
-	explained := l.planned && l.Keep.IsZero() && l.Close.Sign() > 0 && !l.closed.Less(l.Close)
-	return l.absent >= r.c.cfg.Confirm || l.absent > 0 && explained || l.dust != "" && l.Keep.IsZero()
+	return l.absent >= r.c.cfg.Confirm || l.absent > 0 && l.explained() || l.dust != "" && l.Keep.IsZero()
+}
+
+// explained says that our exits have closed all that the plan closes, and that it keeps
+// nothing.
+func (l *closingLeg) explained() bool {
+	return l.planned && l.Keep.IsZero() && l.Close.Sign() > 0 && !l.closed.Less(l.Close)
 }
 
 // cancelFirst cancels what could add exposure and what stands in the way of exits. It is
@@ -402,6 +430,9 @@ func (r *closing) closeLeg(ctx context.Context, l *closingLeg) (busy bool) {
 		return true
 	}
 	l.moved, l.dust = "", ""
+	if l.unsure {
+		return true
+	}
 	if l.absent > 0 {
 		if len(l.stops) > 0 && r.finished(l) {
 			l.stops = nil
@@ -690,6 +721,9 @@ func (r *closing) account() {
 		r.report.moved = true
 		left("it could not be read when the plan was made (%s): plan again", r.plan.Unread)
 	}
+	for _, w := range r.wrong {
+		left("%v: look at it by hand", w)
+	}
 	if !r.may {
 		left("nothing was closed: the decision could not be recorded")
 	}
@@ -699,6 +733,8 @@ func (r *closing) outcome(l *closingLeg) (CloseOutcome, string) {
 	switch {
 	case !r.read:
 		return CloseUnknown, "the venue could not be read"
+	case l.unsure:
+		return CloseUnknown, "the last reading lacks it, and has a row that cannot be right"
 	case !l.planned && l.absent > 0:
 		return "", ""
 	case !l.planned:

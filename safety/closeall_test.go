@@ -462,6 +462,97 @@ func TestCloseAllCancelsEntriesWherePositionsCannotBeRead(t *testing.T) {
 	}
 }
 
+// spoils gives one symbol's position as a row that cannot be right.
+type spoils struct {
+	*andontest.Venue
+	symbol string
+	spoil  func(p *andon.Position)
+}
+
+func (v spoils) Positions(ctx context.Context) ([]andon.Position, error) {
+	rows, err := v.Venue.Positions(ctx)
+	for i := range rows {
+		if rows[i].Symbol == v.symbol {
+			v.spoil(&rows[i])
+		}
+	}
+	return rows, err
+}
+
+// One row that cannot be right keeps no other leg from being closed. Its own leg is not
+// touched, keeps its stop, and is never said to be gone, also where the row does not say
+// whose it is.
+func TestCloseAllClosesTheLegsBesideARowThatCannotBeRight(t *testing.T) {
+	for name, spoil := range map[string]func(p *andon.Position){
+		"a negative mark":      func(p *andon.Position) { p.Mark = dec("-1") },
+		"no symbol":            func(p *andon.Position) { p.Symbol = "" },
+		"another venue":        func(p *andon.Position) { p.Venue = "other" },
+		"more than is counted": func(p *andon.Position) { p.Quantity = dec("1000000000000000") },
+	} {
+		for _, planned := range []bool{true, false} {
+			synctest.Test(t, func(t *testing.T) {
+				v := perp("sim")
+				v.SetPosition(andon.Position{Symbol: "ETH", Quantity: dec("3"), Entry: dec("100")})
+				v.SetOrder(on("ETH", reduceOnly(stopOrder("stop-eth", andon.Sell, "3"))))
+				d := newDesk(t, safety.Config{}, v)
+				view, err := safety.ReadView(t.Context(), "sim", v)
+				require.NoError(t, err)
+				require.NoError(t, d.sw.Observe(view)) // by which the second exit would be one too many
+				_, p := d.plan()
+				d.cfg.Venues["sim"] = safety.CloseVenue{Venue: spoils{v, "ETH", spoil}}
+				if !planned {
+					_, p = d.plan()
+					require.Contains(t, p.String(), "CANNOT BE READ: nothing of this is closed by this plan: not known to be flat", name)
+					require.Contains(t, p.String(), "1 legs to close")
+				}
+				c, err := safety.NewCloser(d.cfg)
+				require.NoError(t, err)
+				v.Inject(andontest.PartialFill, 1)
+				report, err := c.Apply(t.Context(), p, confirmed(p), time.Now())
+				require.ErrorIs(t, err, safety.ErrLeftOpen)
+				require.ErrorContains(t, err, "look at it by hand", name)
+				require.False(t, report.Flat())
+				require.Equal(t, safety.CloseDone, report.Venues[0].Legs[0].Outcome, "%s: %s", name, report)
+				require.Len(t, v.Truth().Positions, 1, "%s, planned %v: %s", name, planned, report)
+				require.Equal(t, "3", v.Truth().Positions[0].Quantity.String())
+				require.Len(t, v.Truth().Orders, 1, "%s, planned %v: %s", name, planned, report)
+				require.Equal(t, "stop-eth", v.Truth().Orders[0].ClientID)
+				if planned {
+					require.Equal(t, safety.CloseUnknown, report.Venues[0].Legs[1].Outcome)
+				}
+			})
+		}
+	}
+}
+
+// strangeOrder gives an order beside the others that has no kind.
+type strangeOrder struct{ *andontest.Venue }
+
+func (v strangeOrder) Orders(ctx context.Context) ([]andon.Order, error) {
+	rows, err := v.Venue.Orders(ctx)
+	for i := range rows {
+		if rows[i].ClientID == "bid-sim" {
+			rows[i].Kind = 0
+		}
+	}
+	return rows, err
+}
+
+func TestCloseAllClosesTheLegsBesideAnOrderOfUnknownKind(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := perp("sim")
+		d := newDesk(t, safety.Config{}, v)
+		d.cfg.Venues["sim"] = safety.CloseVenue{Venue: strangeOrder{v}}
+		_, p := d.plan()
+		require.Contains(t, p.String(), "CANNOT BE READ: nothing of this is closed by this plan: not known to be flat: order bid-sim")
+		report, err := d.closeAll()
+		require.ErrorIs(t, err, safety.ErrLeftOpen, "the plan did not have it")
+		require.True(t, report.Flat(), "%s", report)
+		require.Empty(t, v.Truth().Positions)
+		require.Empty(t, v.Truth().Orders)
+	})
+}
+
 func TestCloseAllStopsWhenSomebodyResumes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := perp("sim")

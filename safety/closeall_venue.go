@@ -78,32 +78,64 @@ func (p *pacedVenue) Lookup(ctx context.Context, symbol, clientID string) (andon
 	return paced(ctx, p, func(ctx context.Context) (andon.Order, error) { return p.venue.Lookup(ctx, symbol, clientID) })
 }
 
-// readVenue reads a venue by ReadFlat, and makes the gate's view of it. A row that is
-// there twice is one row; rows that contradict each other, or are of another venue, are
-// an error.
-func readVenue(ctx context.Context, name string, a andon.Account) (FlatReport, View, error) {
-	v := View{Venue: name, Asked: time.Now()}
-	f, err := ReadFlat(ctx, a)
+// reading is what one reading of a venue says.
+type reading struct {
+	FlatReport            // its positions are those that can be right, its orders those and the wrong ones to cancel
+	wrong      []wrongRow // those that cannot, or that contradict each other
+	view       View       // for the gate, if nothing is wrong: a leg that is left out would be flat to it
+}
+
+// readVenue reads a venue whole. A row that is there twice is one row. What is wrong with
+// single rows stands in nobody else's way; a query without an answer is the error.
+func readVenue(ctx context.Context, name string, a andon.Account) (reading, error) {
+	r := reading{view: View{Venue: name, Asked: time.Now()}}
+	all, wrong, err := readFlat(ctx, a)
+	r.FlatReport, r.wrong = all, wrong
 	if err != nil {
-		return f, v, err
+		return r, err
 	}
-	var kept []andon.Position
-	for _, p := range f.Positions {
-		i := slices.IndexFunc(kept, func(k andon.Position) bool { return k.Key() == p.Key() })
-		if i < 0 {
-			kept = append(kept, p)
-		} else if !kept[i].Quantity.Equal(p.Quantity) {
-			f.Flat = false
-			return f, v, fmt.Errorf("not known to be flat: the venue says that %v is %v and %v", p.Key(), kept[i].Quantity, p.Quantity)
+	r.Positions = nil
+	for i, p := range all.Positions {
+		say := func(format string, args ...any) {
+			r.wrong = append(r.wrong, wrongRow{true, p.Key(), fmt.Errorf(format, args...)})
+		}
+		sameLeg := func(o andon.Position) bool { return o.Key() == p.Key() }
+		contradicts := func(o andon.Position) bool { return sameLeg(o) && !o.Quantity.Equal(p.Quantity) }
+		_, counted := toUnits(p.Quantity)
+		switch {
+		case p.Validate() != nil: // said already
+		case p.Venue != name:
+			say("a position of %v is of venue %q", p.Key(), p.Venue)
+		case slices.ContainsFunc(all.Positions, contradicts):
+			say("the venue says that %v is %v, and something else too", p.Key(), p.Quantity)
+		case !counted:
+			say("the position of %v, %v, is %s or more, which the gate does not count", p.Key(), p.Quantity, maxWhole)
+		case slices.IndexFunc(all.Positions, sameLeg) == i:
+			r.Positions = append(r.Positions, p)
 		}
 	}
-	f.Positions = kept
-	v.Positions, v.Orders = f.Positions, f.Orders
-	if err := v.validate(); err != nil {
-		f.Flat = false
-		return f, v, err
+	r.Orders = nil
+	for _, o := range all.Orders {
+		err := (View{Venue: name, Asked: r.view.Asked, Orders: []andon.Order{o}}).validate()
+		if err != nil {
+			r.wrong = append(r.wrong, wrongRow{false, o.Key(), fmt.Errorf("order %s: %w", orderName(o), err)})
+		}
+		if err == nil || o.Venue == name && !o.Kind.Conditional() { // to be cancelled it need not be right
+			r.Orders = append(r.Orders, o)
+		}
 	}
-	return f, v, nil
+	r.Flat = r.Flat && len(r.wrong) == 0
+	r.view.Positions, r.view.Orders = r.Positions, r.Orders
+	return r, nil
+}
+
+// wrongRows says what is wrong, or nothing.
+func (r reading) wrongRows() error {
+	var errs []error
+	for _, w := range r.wrong {
+		errs = append(errs, w)
+	}
+	return errors.Join(errs...)
 }
 
 // inFlightOn returns the client ids of the orders of a venue that passed the gate and

@@ -34,7 +34,27 @@ type FlatReport struct {
 // fills between the two queries would be in neither. What is still on its way to the
 // venue is on no list: drain the switch first.
 func ReadFlat(ctx context.Context, a andon.Account) (FlatReport, error) {
-	r := FlatReport{At: time.Now()}
+	r, wrong, err := readFlat(ctx, a)
+	errs := []error{err}
+	for _, w := range wrong {
+		errs = append(errs, w)
+	}
+	return r, errors.Join(errs...)
+}
+
+// wrongRow is a row of a venue that cannot be right.
+type wrongRow struct {
+	position bool         // or an order
+	leg      andon.LegKey // as far as it says
+	why      error
+}
+
+func (w wrongRow) Error() string { return "not known to be flat: " + w.why.Error() }
+
+// readFlat is ReadFlat with the rows that cannot be right apart from the queries that have
+// no answer. The report lists the rows too, and is not flat.
+func readFlat(ctx context.Context, a andon.Account) (r FlatReport, wrong []wrongRow, _ error) {
+	r.At = time.Now()
 	before, beforeErr := a.Orders(ctx)
 	positions, posErr := a.Positions(ctx)
 	after, afterErr := a.Orders(ctx)
@@ -49,14 +69,17 @@ func ReadFlat(ctx context.Context, a andon.Account) (FlatReport, error) {
 	query("positions", posErr)
 	query("live orders, second reading", afterErr)
 	for i, p := range positions {
-		query(fmt.Sprintf("positions: row %d, %v", i+1, p.Key()), p.Validate())
+		if err := p.Validate(); err != nil {
+			wrong = append(wrong, wrongRow{true, p.Key(), fmt.Errorf("positions: row %d, %v: %w", i+1, p.Key(), err)})
+		}
 		if !p.Quantity.IsZero() {
 			r.Positions = append(r.Positions, p)
 		}
 	}
 	r.Orders = liveOrders(before, after)
-	r.Flat = len(errs) == 0 && len(r.Positions) == 0 && len(r.Orders) == 0
-	return r, errors.Join(errs...)
+	known := len(errs) == 0 && len(wrong) == 0
+	r.Flat = known && len(r.Positions) == 0 && len(r.Orders) == 0
+	return r, wrong, errors.Join(errs...)
 }
 
 // liveOrders returns what may be live by either reading. An order that has gone since

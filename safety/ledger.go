@@ -47,6 +47,7 @@ type ledger struct {
 
 	seen  bool   // a view was observed
 	asked moment // when the last one was asked for
+	void  bool   // a later reading of the venue was not fit to be observed
 	hedge bool   // symbols have a long and a short leg
 	keep  bool   // a view was tried once: from here on it matters what orders did
 	blind bool   // an order was accepted before that and not kept
@@ -299,7 +300,7 @@ func (b *ledger) settle(t *tracked, out Outcome) {
 		b.drop(t)
 	default:
 		now := b.sw.now()
-		if b.seen && now-b.asked <= b.maxView {
+		if b.viewDoubt(now) == known {
 			t.phase, t.exited = accepted, now
 			return
 		}
@@ -359,7 +360,7 @@ func (b *ledger) observe(v *readView) {
 			o.symbol.legs[o.leg].shown.add(&o.tracked)
 		}
 	}
-	b.seen, b.asked, b.blind = true, v.asked, false
+	b.seen, b.asked, b.void, b.blind = true, v.asked, false, false
 	if b.limits.gross {
 		b.regrossAll()
 	}
@@ -422,7 +423,7 @@ func (b *ledger) viewDoubt(now moment) doubt {
 	switch {
 	case !b.seen:
 		return noView
-	case now-b.asked > b.maxView:
+	case b.void || now-b.asked > b.maxView:
 		return staleView
 	}
 	return known

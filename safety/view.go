@@ -71,6 +71,16 @@ func (s *Switch) Observe(v View) error {
 	return nil
 }
 
+// distrust has the last view of a venue count as too old: until the next one the leg's
+// positions are not known, so that what passes as an exit is what the venue itself keeps
+// from opening, or what the leg has left by the last view.
+func (s *Switch) distrust(venue string) {
+	b := s.ledger(venue)
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.void = true
+}
+
 // readView is a view in the form in which the gate counts.
 type readView struct {
 	asked     moment
