@@ -45,16 +45,19 @@ func (r *Reconciler) readVenue(ctx context.Context) answers {
 	return a
 }
 
+// readAccount reads the live orders before the positions: one that fills in between would be
+// in neither list otherwise. Where both are empty it reads the orders again, for one that has
+// come in between.
 func (r *Reconciler) readAccount(ctx context.Context, a *answers) {
+	r.readOrders(ctx, a)
 	var err error
 	if a.positions, err = r.config.Account.Positions(ctx); err == nil {
 		err = checkRows(a.positions, r.config.Venue, func(p andon.Position) (string, error) { return p.Venue, p.Validate() })
 	}
 	a.positionsErr = unanswered("positions", err)
-	if a.orders, err = r.config.Account.Orders(ctx); err == nil {
-		err = checkRows(a.orders, r.config.Venue, func(o andon.Order) (string, error) { return o.Venue, checkLive(o) })
+	if a.flat() {
+		r.readOrders(ctx, a)
 	}
-	a.ordersErr = unanswered("live orders", err)
 	if !r.config.Balances {
 		return
 	}
@@ -62,6 +65,14 @@ func (r *Reconciler) readAccount(ctx context.Context, a *answers) {
 		err = checkRows(a.balances, r.config.Venue, func(b andon.Balance) (string, error) { return b.Venue, checkBalance(b) })
 	}
 	a.balancesErr = unanswered("balances", err)
+}
+
+func (r *Reconciler) readOrders(ctx context.Context, a *answers) {
+	var err error
+	if a.orders, err = r.config.Account.Orders(ctx); err == nil {
+		err = checkRows(a.orders, r.config.Venue, func(o andon.Order) (string, error) { return o.Venue, checkLive(o) })
+	}
+	a.ordersErr = unanswered("live orders", err)
 }
 
 func unanswered(query string, err error) *QueryError {

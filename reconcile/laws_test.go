@@ -88,6 +88,64 @@ func TestLaw5_ARowThatCannotBeRightSpoilsItsAnswer(t *testing.T) {
 	}
 }
 
+// moment gives a flat account, but for what happens after its first queries.
+type moment struct {
+	asked     int
+	orders    func(asked int) []andon.Order
+	positions func(asked int) []andon.Position
+}
+
+func (m *moment) Orders(context.Context) ([]andon.Order, error) {
+	m.asked++
+	return m.orders(m.asked), nil
+}
+
+func (m *moment) Positions(context.Context) ([]andon.Position, error) {
+	m.asked++
+	return m.positions(m.asked), nil
+}
+
+func (m *moment) Balances(context.Context) ([]andon.Balance, error) { return nil, nil }
+
+func TestLaw5_WhatHappensBetweenTheQueriesIsNotFlat(t *testing.T) {
+	entry := andon.Order{Venue: "v", Symbol: "BTC-USD", ClientID: "bid", Side: andon.Buy, Kind: andon.Limit, Quantity: dec("1"), Price: dec("9"), Status: andon.Live, At: noon}
+	none := func(int) []andon.Position { return nil }
+	for name, a := range map[string]*moment{
+		"an order fills": {
+			orders: func(asked int) []andon.Order {
+				if asked == 1 {
+					return []andon.Order{entry}
+				}
+				return nil
+			},
+			positions: func(asked int) []andon.Position {
+				if asked == 1 {
+					return nil
+				}
+				return []andon.Position{position("BTC-USD", "1", "9")}
+			},
+		},
+		"an order comes": {orders: func(asked int) []andon.Order {
+			if asked < 3 {
+				return nil
+			}
+			return []andon.Order{entry}
+		}, positions: none},
+	} {
+		r, err := reconcile.New(reconcile.Config{Venue: "v", Account: a, Book: &memoryBook{}})
+		require.NoError(t, err)
+		report, err := r.Compare(t.Context(), asked)
+		require.NoError(t, err)
+		require.False(t, report.Flat(), name)
+	}
+	quiet := &moment{orders: func(int) []andon.Order { return nil }, positions: none}
+	r, err := reconcile.New(reconcile.Config{Venue: "v", Account: quiet, Book: &memoryBook{}})
+	require.NoError(t, err)
+	report, err := r.Compare(t.Context(), asked)
+	require.NoError(t, err)
+	require.True(t, report.Flat())
+}
+
 func TestLaw5_FlatNeedsBothLists(t *testing.T) {
 	stop := andon.Order{VenueID: "1", Venue: "v", Symbol: "A", Side: andon.Sell, Kind: andon.StopMarket, Quantity: dec("1"), Trigger: dec("3"), Status: andon.Live}
 	for name, test := range map[string]struct {
