@@ -94,9 +94,21 @@ func (c *Closer) own(ctx context.Context) (map[andon.LegKey]andon.Decimal, strin
 	}
 	ctx, cancel := context.WithTimeout(ctx, c.cfg.CallWithin)
 	defer cancel()
-	positions, err := c.cfg.Book.Positions(ctx)
-	if err != nil {
-		return own, "the book cannot be read: " + oneLine(err)
+	var positions []andon.Position
+	read := make(chan error, 1)
+	go func() {
+		read <- calm("the book", func() (err error) {
+			positions, err = c.cfg.Book.Positions(ctx)
+			return err
+		})
+	}()
+	select {
+	case err := <-read:
+		if err != nil {
+			return own, "the book cannot be read: " + oneLine(err)
+		}
+	case <-ctx.Done(): // its code may not end with it
+		return own, "the book cannot be read: " + ctx.Err().Error()
 	}
 	for _, p := range positions {
 		own[p.Key()] = p.Quantity

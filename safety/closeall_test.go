@@ -354,6 +354,44 @@ type deafVenue struct {
 
 func (v deafVenue) Orders(context.Context) ([]andon.Order, error) { <-v.release; return nil, errWire }
 
+// panicking is a venue whose code has a mistake in it.
+type panicking struct{ *andontest.Venue }
+
+func (panicking) Orders(context.Context) ([]andon.Order, error) { panic("index out of range") }
+
+func TestCloseAllAVenueThatPanicsDoesNotEndTheOthers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		good, bad := perp("good"), perp("bad")
+		d := newDesk(t, safety.Config{}, good, bad)
+		d.cfg.Venues["bad"] = safety.CloseVenue{Venue: panicking{bad}}
+		c, p := d.plan()
+		require.Contains(t, p.String(), "the venue panicked: index out of range")
+		report, err := c.Apply(t.Context(), p, confirmed(p), time.Now())
+		require.ErrorIs(t, err, safety.ErrLeftOpen)
+		require.False(t, report.Flat())
+		require.True(t, report.Venues[1].Flat.Flat, "%s", report)
+	})
+}
+
+// deafBook ignores its context until it is released.
+type deafBook struct{ release chan struct{} }
+
+func (b deafBook) Positions(context.Context) ([]andon.Position, error) { <-b.release; return nil, nil }
+
+func TestLaw11_CloseAllPlansBesideABookThatHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		v := perp("sim")
+		d := newDesk(t, safety.Config{}, v)
+		release := make(chan struct{})
+		defer close(release)
+		d.cfg.Book = deafBook{release}
+		_, p := d.plan()
+		require.Contains(t, p.String(), "2 stays: the book cannot be read: context deadline exceeded")
+		_, p = d.plan(andon.LegKey{Venue: "sim", Symbol: "BTC"})
+		require.Contains(t, p.String(), "1 legs to close", "a person can say so instead")
+	})
+}
+
 func TestCloseAllWaitsAsLongAsTheVenueAsks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		v := perp("sim")

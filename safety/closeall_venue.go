@@ -11,7 +11,8 @@ import (
 	"github.com/andon-go/andon"
 )
 
-// pacedVenue bounds each call to a venue and keeps to the venue's own Retry-After. An
+// pacedVenue bounds each call to a venue, makes a panic of it an error, and keeps to the
+// venue's own Retry-After. An
 // error says how long to wait by a method RetryAfter() time.Duration.
 type pacedVenue struct {
 	venue  andon.Venue
@@ -31,7 +32,11 @@ func paced[T any](ctx context.Context, p *pacedVenue, call func(ctx context.Cont
 	}
 	ctx, cancel := context.WithTimeout(ctx, p.within)
 	defer cancel()
-	got, err := call(ctx)
+	var got T
+	err := calm("the venue", func() (err error) {
+		got, err = call(ctx)
+		return err
+	})
 	var limited interface{ RetryAfter() time.Duration }
 	if errors.As(err, &limited) {
 		p.mu.Lock()
