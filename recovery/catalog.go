@@ -106,14 +106,10 @@ func (c *Catalog) lock(component Component) (unlock func()) {
 	return m.Unlock
 }
 
-// busy reports whether a drill or a deletion of a component is at work.
-func (c *Catalog) busy(component Component) bool {
+// tryLock is lock where it need not wait, and else reports false.
+func (c *Catalog) tryLock(component Component) (unlock func(), ok bool) {
 	m := c.worker(component)
-	if m.TryLock() {
-		m.Unlock()
-		return false
-	}
-	return true
+	return m.Unlock, m.TryLock()
 }
 
 // Backup takes a backup of a component and verifies it. What it returns without

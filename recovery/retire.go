@@ -133,6 +133,11 @@ func (c *Catalog) PlanRetirement(ctx context.Context, component Component, keep 
 // component.
 func (c *Catalog) Retire(ctx context.Context, p Retirement, by, why string, now time.Time) (deleted []string, err error) {
 	defer c.lock(p.Component)()
+	return c.retire(ctx, p, by, why, now)
+}
+
+// retire is Retire for one who holds the component's lock.
+func (c *Catalog) retire(ctx context.Context, p Retirement, by, why string, now time.Time) (deleted []string, err error) {
 	defer c.span(&ctx, "recovery.retire", p.Component)(&err)
 	if err := p.check(by, why); err != nil {
 		return nil, err

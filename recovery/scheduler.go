@@ -226,15 +226,17 @@ func (s *Scheduler) backUp(ctx context.Context, component Component) {
 // retire deletes what need not be kept. It is only done after a good backup, and
 // left for the next one while a drill is at work, which may take long.
 func (s *Scheduler) retire(ctx context.Context, component Component) {
-	if s.cfg.Catalog.busy(component) {
+	unlock, ok := s.cfg.Catalog.tryLock(component)
+	if !ok {
 		return
 	}
 	now := time.Now()
 	p, err := s.cfg.Catalog.PlanRetirement(ctx, component, s.routines[component].Keep, now)
 	var deleted []string
 	if err == nil && len(p.Delete) > 0 {
-		deleted, err = s.cfg.Catalog.Retire(ctx, p, s.cfg.By, "they need not be kept", now)
+		deleted, err = s.cfg.Catalog.retire(ctx, p, s.cfg.By, "they need not be kept", now)
 	}
+	unlock()
 	if err != nil || len(deleted) > 0 {
 		s.tell(ctx, RoutineResult{Component: component, What: "retire", Deleted: deleted, Err: err})
 	}

@@ -110,9 +110,11 @@ func TestABreachIsASignalUntilItIsNone(t *testing.T) {
 		}()
 		h := runs(t, 30*time.Minute, c, recovery.Routine{})
 		var began, ended time.Duration
-		first := h.compliance[0].At
-		for _, c := range h.compliance[2:] {
+		first, shown := h.compliance[0].At, false // the first drill may come a minute after the first backup
+		for _, c := range h.compliance {
 			switch at := c.At.Sub(first); {
+			case !shown:
+				shown = c.Met()
 			case !c.Met() && began == 0:
 				began = at
 			case c.Met() && began > 0 && ended == 0:

@@ -64,6 +64,9 @@ func TestTheDatabaseIsDiagnosedWhileItSuffers(t *testing.T) {
 		return c.Psql("SELECT count(*) FROM pg_stat_activity WHERE application_name='third' AND wait_event_type='Lock'") == "1"
 	}, 10*time.Second, 5*time.Millisecond)
 	readerEnds := inBackground(t, reader, "/* slow report */ SELECT pg_sleep(20)")
+	require.Eventually(t, func() bool {
+		return c.Psql("SELECT count(*) FROM pg_stat_activity WHERE application_name='reader' AND wait_event='PgSleep'") == "1"
+	}, 10*time.Second, 5*time.Millisecond)
 
 	t.Run("blocking", func(t *testing.T) {
 		tree, err := Blocking(ctx, pool)
