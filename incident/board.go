@@ -29,15 +29,16 @@ type board struct {
 	open      map[topic]string
 	refs      map[string]string // by Ref: the open incident that the signal belongs to
 	episodes  map[topic]int
-	days      map[string]int  // the highest number of each day
-	latest    time.Time       // of what the manager itself stamped
-	marks     map[string]mark // by start of a machine: the last reading of its clock
+	twins     map[notify.Key][]string // numbers of one thing, given by processes that did not see each other
+	days      map[string]int          // the highest number of each day
+	latest    time.Time               // of what the manager itself stamped
+	marks     map[string]mark         // by start of a machine: the last reading of its clock
 }
 
 func newBoard() *board {
 	return &board{
 		incidents: map[string]*Incident{}, live: map[string]*Incident{}, open: map[topic]string{}, refs: map[string]string{},
-		episodes: map[topic]int{}, days: map[string]int{}, marks: map[string]mark{},
+		episodes: map[topic]int{}, twins: map[notify.Key][]string{}, days: map[string]int{}, marks: map[string]mark{},
 	}
 }
 
@@ -81,6 +82,10 @@ func (b *board) apply(e Event) {
 	}
 	in.apply(e)
 	switch e.Kind {
+	case Acknowledged:
+		for _, twin := range b.twinsOf(in.Number) {
+			twin.acknowledge(e)
+		}
 	case Signalled:
 		b.fires(in, e)
 	case Resolved:
@@ -88,6 +93,9 @@ func (b *board) apply(e Event) {
 		delete(b.live, in.Number)
 		if b.open[in.topic()] == in.Number {
 			delete(b.open, in.topic())
+			for _, twin := range b.twinsOf(in.Number) {
+				b.open[in.topic()] = twin.Number
+			}
 		}
 	case Reopened:
 		if b.live[in.Number] = in; b.open[in.topic()] == "" {
@@ -97,7 +105,7 @@ func (b *board) apply(e Event) {
 }
 
 func (b *board) declare(e Event) {
-	if b.incidents[e.Incident] != nil {
+	if in := b.incidents[e.Incident]; in != nil && in.Number == e.Incident {
 		return
 	}
 	t := topic{severity.Condition(e.Data.Condition), e.Data.Component}
@@ -112,6 +120,7 @@ func (b *board) declare(e Event) {
 		DeclaredAt: e.At, OpenedAt: e.At, Round: 1,
 	}
 	in.assess(e)
+	b.pair(in)
 	b.incidents[in.Number] = in
 	b.order = append(b.order, in.Number)
 	b.live[in.Number] = in
@@ -121,6 +130,37 @@ func (b *board) declare(e Event) {
 	if day, n, ok := parseNumber(in.Number); ok {
 		b.days[day] = max(b.days[day], n)
 	}
+}
+
+// pair notes that an incident is the same thing as one that is open under another
+// number. Somebody who has that one has this one, too.
+func (b *board) pair(in *Incident) {
+	other := b.incidents[b.open[in.topic()]]
+	if other == nil || other.paging.Key != in.paging.Key {
+		return
+	}
+	all := b.twins[in.paging.Key]
+	if len(all) == 0 {
+		all = []string{other.Number}
+	}
+	b.twins[in.paging.Key] = append(all, in.Number)
+	if !other.paging.AckedAt.IsZero() {
+		in.acknowledge(Event{At: other.paging.AckedAt, By: other.AckedBy})
+	}
+}
+
+// twinsOf returns the other open incidents that are the same thing.
+func (b *board) twinsOf(number string) (some []*Incident) {
+	in := b.incidents[number]
+	if in == nil {
+		return nil
+	}
+	for _, number := range b.twins[in.paging.Key] {
+		if twin := b.live[number]; twin != nil && twin != in && twin.paging.Key == in.paging.Key {
+			some = append(some, twin)
+		}
+	}
+	return some
 }
 
 // apply takes in an event of this incident.

@@ -65,9 +65,12 @@
 // ErrRecordUnknown say whether the store has it.
 //
 // While a shared store is down nobody knows who is to page, and each process does,
-// under the same key. While the store is down and the process is killed, what was only in memory is
-// lost: the stop holds by itself, the detector declares again, and the page goes
-// out under the same key. The number may then be given a second time.
+// under the same key. What two of them have declared of one thing meanwhile are two
+// incidents, and whoever acknowledges one has acknowledged the other.
+//
+// While the store is down and the process is killed, what was only in memory is lost:
+// the stop holds by itself, the detector declares again, and the page goes out under
+// the same key. The number may then be given a second time.
 //
 // # Testing
 //

@@ -262,6 +262,12 @@ func (m *Manager) take(e Event) {
 	if e.Kind == Acknowledged || e.Kind == Resolved {
 		m.stopPages(e.Incident)
 	}
+	if e.Kind == Acknowledged {
+		for _, twin := range m.board.twinsOf(e.Incident) {
+			m.stopPages(twin.Number)
+			m.plan.touch(twin.Number)
+		}
+	}
 }
 
 // now is the time that decisions are made with: never earlier than what has happened
@@ -343,6 +349,7 @@ func (m *Manager) Timeline(ctx context.Context, number string) ([]Event, error) 
 	var events []Event
 	mine := func(e Event) bool { return number == "" || e.Incident == number }
 	m.mu.Lock()
+	number = m.current(number)
 	var waiting []Event
 	for _, w := range m.queue {
 		if mine(w.event) {

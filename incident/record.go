@@ -26,6 +26,7 @@ const self = "andon/incident"
 func (m *Manager) put(events ...Event) (last *entry) {
 	for _, e := range events {
 		e = m.tie(e.fit())
+		e.Incident = m.current(e.Incident)
 		m.take(e)
 		m.hear(e)
 		last = &entry{event: e, taken: true, done: make(chan struct{})}
@@ -105,6 +106,7 @@ func (m *Manager) commit(ctx context.Context, e Event) error {
 	}
 	w := &entry{event: e.fit(), done: make(chan struct{})}
 	m.mu.Lock()
+	w.event.Incident = m.current(w.event.Incident)
 	m.queue = append(m.queue, w)
 	nudge(m.pend)
 	m.mu.Unlock()
@@ -217,12 +219,16 @@ func (m *Manager) flush(ctx context.Context) error {
 
 // landed takes in what the store answered.
 func (m *Manager) landed(ctx context.Context, stored []Event, err error) error {
-	if errors.Is(err, ErrConflict) {
+	conflict := errors.Is(err, ErrConflict)
+	if conflict {
 		err = m.catchUp(ctx)
 		stored = nil
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if conflict && err == nil {
+		m.goAlone()
+	}
 	n := m.flying
 	if !errors.Is(err, ErrRecordUnknown) { // else the store may still have it
 		m.flying = 0

@@ -3,6 +3,7 @@ package incident
 import (
 	"context"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 )
@@ -110,16 +111,22 @@ func (m *Manager) giveWay(theirs Event) {
 	if !same {
 		number = m.board.number(m.now(), m.provisional())
 	}
-	if p, ok := m.pages[theirs.Incident]; ok && !same {
-		delete(m.pages, theirs.Incident)
+	m.renumber(theirs.Incident, number)
+}
+
+// renumber has what waits of an incident that was dropped stand under another number,
+// or as signals of the one that has its number. Called with mu held.
+func (m *Manager) renumber(old, number string) {
+	if p, ok := m.pages[old]; ok && old != number {
+		delete(m.pages, old)
 		m.pages[number] = p
 	}
 	for _, w := range m.queue {
-		if w.event.Incident != theirs.Incident {
+		if w.event.Incident != old {
 			continue
 		}
 		w.event.Incident = number
-		if same && w.event.Kind == Declared {
+		if old == number && w.event.Kind == Declared {
 			w.event.Kind = Signalled
 		}
 		if w.taken {
@@ -127,6 +134,34 @@ func (m *Manager) giveWay(theirs Event) {
 		}
 	}
 	m.plan.touch(number)
+}
+
+// goAlone gives the declarations that wait a provisional number where the store has
+// found out since that it is alone: another process may have given theirs to something
+// else. What is under way under the old number finds the incident by it. Called with mu
+// held.
+func (m *Manager) goAlone() {
+	name := m.provisional()
+	if name == "" {
+		return
+	}
+	for _, w := range m.queue {
+		old := w.event.Incident
+		if !w.taken || w.event.Kind != Declared || strings.HasSuffix(old, "-"+name) {
+			continue
+		}
+		m.board.drop(m.board.incidents[old])
+		m.renumber(old, old+"-"+name)
+		m.board.incidents[old] = m.board.incidents[old+"-"+name]
+	}
+}
+
+// current returns the number that an incident has by now. Called with mu held.
+func (m *Manager) current(number string) string {
+	if in := m.board.incidents[number]; in != nil {
+		return in.Number
+	}
+	return number
 }
 
 // drop takes an incident off the board as if it had never been declared.

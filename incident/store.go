@@ -43,7 +43,9 @@ type Store interface {
 // others is out of reach. Package fallback has one.
 type Provisional interface {
 	// Provisional returns what tells this process apart while it goes on by itself, and
-	// is empty otherwise. The numbers that the Manager gives meanwhile end in it.
+	// is empty otherwise. The numbers that the Manager gives meanwhile end in it, behind
+	// a hyphen. Append refuses a declaration with another number meanwhile, by
+	// ErrConflict: it was numbered before the store had found out.
 	Provisional() string
 }
 

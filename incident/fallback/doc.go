@@ -16,7 +16,8 @@
 //     hash that it cites, and an append whose answer was lost by what it says.
 //
 // Nothing waits for a store that is down: after one call that failed, appends go to the
-// local store at once, and Watch asks the shared one from time to time.
+// local store at once, and Watch asks the shared one from time to time. A process that
+// is started in an outage, with something that waits for the shared store, pages at once.
 //
 // # Usage
 //
@@ -36,7 +37,13 @@
 // Each is the responder then, and both page. The dedup key of a page is made of the
 // condition, the component and the episode, so the receiver rings once. The incidents
 // that they declare have provisional numbers, with Config.Name behind: two processes
-// never give the same one.
+// never give the same one. The declaration that finds out that the shared store is gone
+// is refused by a conflict, and the Manager gives it a provisional number too.
+//
+// What two processes have declared of one thing stays two incidents when the stores come
+// together again, and each is resolved. An acknowledgement of one is one of both. Where
+// the shared store took a declaration and its answer was lost, the process has it twice
+// in that way: under the number that is there, and under a provisional one.
 //
 // # Failure
 //

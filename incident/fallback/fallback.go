@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -17,7 +18,7 @@ import (
 // safe for concurrent use.
 type Store struct {
 	cfg    Config
-	apart  atomic.Bool // the shared store did not answer when it was asked last
+	apart  atomic.Bool // the shared store did not answer when it was asked last, or lacks what waits
 	closed atomic.Bool
 
 	turn chan struct{} // one token; who has it has what is below
@@ -61,6 +62,7 @@ func New(ctx context.Context, cfg Config) (*Store, error) {
 		}
 		s.s.learn(e)
 	}
+	s.apart.Store(len(s.s.pending) > 0) // until they are there
 	s.turn <- struct{}{}
 	return s, nil
 }
@@ -121,7 +123,10 @@ func (s *Store) Append(ctx context.Context, expected uint64, events ...incident.
 		if expected != incident.Any && expected != s.s.last {
 			return nil, &incident.ConflictError{Expected: expected, Last: s.s.last}
 		}
-		if s.apart.Load() || len(s.s.pending) > 0 { // what waits goes there first, by Run
+		if s.apart.Load() { // and while anything waits, which goes there first
+			if err := s.numbered(events); err != nil {
+				return nil, err
+			}
 			return s.keep(ctx, events)
 		}
 		there, err := s.cfg.Shared.Append(ctx, s.s.shared, events...)
@@ -147,6 +152,17 @@ func (s *Store) part(err error) {
 	if !s.apart.Swap(true) {
 		s.cfg.Log.Error("incident: the shared store is out of reach; this process goes on by itself", "error", err)
 	}
+}
+
+// numbered refuses a declaration with a number that another process may give as well.
+// What finds out that the shared store is gone is often the declaration itself.
+func (s *Store) numbered(events []incident.Event) error {
+	for _, e := range events {
+		if e.Kind == incident.Declared && !strings.HasSuffix(e.Incident, "-"+s.cfg.Name) {
+			return fmt.Errorf("fallback: append: %w: the shared store is out of reach, and %s is no provisional number", incident.ErrConflict, e.Incident)
+		}
+	}
+	return nil
 }
 
 // keep appends to the local store alone.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"iter"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -28,7 +29,16 @@ import (
 	"pgregory.net/rapid"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+func TestMain(m *testing.M) {
+	if work := os.Getenv(botWork); work != "" {
+		if err := bot(work); err != nil {
+			fmt.Println("failed", err)
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	goleak.VerifyTestMain(m)
+}
 
 var (
 	ctx     = context.Background()
@@ -40,11 +50,15 @@ var (
 type line struct {
 	incident.Store
 	down atomic.Bool
+	slow atomic.Bool // an append finds out after a second that it is
 	lose atomic.Bool // the next append is done, and nobody hears of it
 }
 
 func (l *line) Append(ctx context.Context, expected uint64, events ...incident.Event) ([]incident.Event, error) {
 	if l.down.Load() {
+		if l.slow.Load() {
+			time.Sleep(time.Second)
+		}
 		return nil, errDown
 	}
 	got, err := l.Store.Append(ctx, expected, events...)

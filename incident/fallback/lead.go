@@ -18,21 +18,25 @@ func (s *Store) Lead(ctx context.Context, who string, lead func(ctx context.Cont
 	}
 	for {
 		done := false
-		follow := func(ctx context.Context) error {
-			_ = s.Sync(ctx) // what is known here is led in any case
+		own := func(ctx context.Context) error {
 			err := lead(ctx)
 			done = ctx.Err() == nil
 			return err
 		}
-		err := shared.Lead(ctx, who, follow)
-		if done || ctx.Err() != nil {
-			return err
+		if !s.apart.Load() { // else nobody answers, and pages wait
+			err := shared.Lead(ctx, who, func(ctx context.Context) error {
+				_ = s.Sync(ctx) // what is known here is led in any case
+				return own(ctx)
+			})
+			if done || ctx.Err() != nil {
+				return err
+			}
+			if s.Sync(ctx) == nil {
+				continue // it answers: another process is the responder now
+			}
+			s.cfg.Log.Error("incident: nobody can say who the responder is; this process is", "error", err)
 		}
-		if s.Sync(ctx) == nil {
-			continue // it answers: another process is the responder now
-		}
-		s.cfg.Log.Error("incident: nobody can say who the responder is; this process is", "error", err)
-		if err := s.alone(ctx, follow); done || ctx.Err() != nil {
+		if err := s.alone(ctx, own); done || ctx.Err() != nil {
 			return err
 		}
 	}
