@@ -39,8 +39,10 @@
 // # Failure
 //
 // ErrWaiting with *WaitingError names the step and whom it waits for. What a person asks
-// of a step that is not in the state for it is ErrState. What Incidents cannot record has
-// not happened.
+// of a step that is not in the state for it is ErrState. What a person says and Incidents
+// cannot record has not been said; with incident.ErrRecordUnknown the timeline tells, and
+// the run is read from it. The outcome of a step that cannot be recorded is tried again
+// until it is, or looked up by the next process.
 //
 // # Testing
 //
