@@ -228,24 +228,26 @@ func (e *Engine) Wait(ctx context.Context, id string) (Run, error) {
 type Planned struct {
 	Step     string
 	Purpose  string
-	Plan     string // what it would do now; for a person, what to do
+	Commands []string // the playbook's own
+	Plan     string   // what it would do now; for a person, what to do
 	Approval Approval
 	Err      error // the plan could not be made
 }
 
 // Plan says what each step of a runbook would do now, and performs nothing.
 func (e *Engine) Plan(ctx context.Context, runbook, number, by string, params map[string]string) ([]Planned, error) {
+	now := time.Now()
 	book, ok := e.books[runbook]
 	if !ok {
 		return nil, fmt.Errorf("%w: runbook %q, want one of %q", ErrUnknownRun, runbook, slices.Sorted(maps.Keys(e.books)))
 	}
 	var out []Planned
 	for _, s := range book.Steps {
-		p := Planned{Step: s.Name, Purpose: s.Purpose, Plan: s.Attest, Approval: s.Approval}
+		p := Planned{Step: s.Name, Purpose: s.Purpose, Commands: slices.Clone(s.Commands), Plan: s.Attest, Approval: s.Approval}
 		if s.Plan != nil {
 			within, cancel := context.WithTimeout(ctx, s.Timeout)
 			p.Err = guard(func() (err error) {
-				p.Plan, err = s.Plan(within, Call{Run: "plan", Incident: number, Key: "plan/" + s.Name, By: by, Params: maps.Clone(params)})
+				p.Plan, err = s.Plan(within, Call{Run: "plan", Incident: number, Key: "plan/" + s.Name, By: by, Why: "plan", Params: maps.Clone(params), Began: now, Since: now})
 				return err
 			})
 			cancel()
@@ -270,6 +272,7 @@ func (l *live) view() Run {
 	v.Steps = slices.Clone(v.Steps)
 	for i := range v.Steps {
 		v.Steps[i].Approvals = slices.Clone(v.Steps[i].Approvals)
+		v.Steps[i].Notes = slices.Clone(v.Steps[i].Notes)
 	}
 	v.Params = maps.Clone(v.Params)
 	what, _, _, why := l.run.next(l.book, time.Now())

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"github.com/andon-go/andon/incident"
@@ -81,8 +82,23 @@ func (e *Engine) advance(ctx context.Context, l *live) (pause time.Duration, ove
 }
 
 func (l *live) call(i int) Call {
+	s := &l.run.Steps[i]
 	return Call{
-		Run: l.run.ID, Incident: l.run.Incident, Key: l.run.ID + "/" + l.book.Steps[i].Name, By: l.run.By, Params: maps.Clone(l.run.Params),
+		Run: l.run.ID, Incident: l.run.Incident, Key: l.run.ID + "/" + s.Name, By: l.run.By, Why: l.run.Why, Params: maps.Clone(l.run.Params),
+		Began: l.run.Began, Since: s.begun, Approved: slices.Clone(s.Approvals), Past: slices.Clone(s.Notes),
+	}
+}
+
+// note returns the Note of a step's call, of this try alone.
+func (e *Engine) note(within context.Context, l *live, i int) func(context.Context, string) error {
+	return func(ctx context.Context, text string) error {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		b := &l.book.Steps[i]
+		if l.stale || within.Err() != nil {
+			return fmt.Errorf("note of step %q: %w: it is not under way", b.Name, ErrState)
+		}
+		return e.record(ctx, l, event(Noted, b, b.Purpose, incident.Data{Run: &incident.RunStep{Output: clip(text)}}))
 	}
 }
 
@@ -103,6 +119,7 @@ func (e *Engine) perform(ctx context.Context, l *live, i int) error {
 		return err
 	}
 	call, within, done := l.begin(ctx, i)
+	call.Note = e.note(within, l, i)
 	l.mu.Unlock()
 	evidence, err := attempt(within, func() (string, error) { return b.Do(within, call) })
 	done()

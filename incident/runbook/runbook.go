@@ -24,14 +24,26 @@ type Call struct {
 	Run      string // the run's id
 	Incident string
 	Key      string            // the same each time this step of this run is done: an idempotence key for whoever takes one
-	By       string            // who started the run
+	By, Why  string            // who started the run, and why
 	Params   map[string]string // of Start; not to be changed
+
+	Began    time.Time // the run
+	Since    time.Time // when this step was first begun, crashes or not; a Retry begins it anew
+	Approved []string  // who approved it
+	Past     []string  // what Note has kept since then, by processes that are gone too
+
+	// Note keeps on the timeline how far a long step is, so that it need not begin at the
+	// beginning after a crash. It is nil where nothing is done: in Plan, Done and Undo.
+	Note func(ctx context.Context, text string) error
 }
 
 // Step is one step of a runbook.
 type Step struct {
 	Name    string // unique in its runbook
 	Purpose string // what it is for, for people
+
+	// Commands are what the playbook has people type for it, line by line; for people.
+	Commands []string
 
 	// Do does it and returns the evidence, which is kept on the timeline. An error means
 	// that it was not done, but for ErrOutcomeUnknown, which a step that ran out of time

@@ -12,7 +12,8 @@ import (
 const (
 	Started   incident.Kind = "run-started"
 	Approved  incident.Kind = "step-approved"
-	Begun     incident.Kind = "step-due" // the intent: what follows is the outcome
+	Begun     incident.Kind = "step-due"  // the intent: what follows is the outcome
+	Noted     incident.Kind = "step-note" // how far it is
 	Succeeded incident.Kind = "step-done"
 	Failed    incident.Kind = "step-failed"
 	Unknown   incident.Kind = "step-unknown"
@@ -52,8 +53,10 @@ type StepStatus struct {
 	Error     string
 	Approvals []string // who has
 	Since     time.Time
+	Notes     []string // how far it is, or was, since it was first begun
 	retryAt   time.Time
-	looks     int // in vain, since it was begun
+	looks     int       // in vain, since it was begun
+	begun     time.Time // first, or after a person's Retry
 }
 
 // Run is how far a run is.
@@ -107,6 +110,11 @@ func (r *Run) apply(e incident.Event) {
 		}
 	case Begun:
 		s.Status, s.Tries, s.looks = Running, e.Data.Tries, 0
+		if s.begun.IsZero() {
+			s.begun = e.At
+		}
+	case Noted:
+		s.Notes = append(s.Notes, d.Output)
 	case Succeeded:
 		s.Status, s.Evidence, s.Error = Done, d.Output, ""
 	case Failed:
@@ -118,7 +126,7 @@ func (r *Run) apply(e incident.Event) {
 		s.Status, s.Error, s.retryAt = Doubt, e.Data.Error, e.Data.RetryAt
 		s.looks++
 	case Again:
-		s.Status, s.Tries, s.retryAt = Waiting, 0, time.Time{}
+		s.Status, s.Tries, s.retryAt, s.begun, s.Notes = Waiting, 0, time.Time{}, time.Time{}, nil
 	case Skipped:
 		s.Status = Skip
 	case UndoBegun:
