@@ -28,6 +28,12 @@
 //	id, err := e.Start(ctx, "Service Outage", in.Number, "Ada", "the engine does not answer", nil)
 //	err = e.Approve(ctx, id, "restart", "Grace", "logs say out of memory")
 //
+// [Playbook] makes the playbook's four runbooks and four quick fixes over [Deps]: every
+// numbered item and every command of the document is a step. What Deps does not have is a
+// step that a person does and attests, with the document's own command before their eyes.
+// They bring a bot back as far as the checklist; only Resume, by a named person, lets it
+// trade again.
+//
 // What a step goes through:
 //
 //	waiting -> approved -> begun -> done

@@ -136,7 +136,7 @@ func (e *Engine) perform(ctx context.Context, l *live, i int) error {
 	case errors.Is(err, ErrOutcomeUnknown) && !b.Again:
 		out = event(Unknown, b, err.Error(), incident.Data{Error: err.Error()})
 	default:
-		out = event(Failed, b, err.Error(), incident.Data{Error: err.Error(), RetryAt: again})
+		out = event(Failed, b, err.Error(), incident.Data{Error: err.Error(), RetryAt: again, Run: &incident.RunStep{Output: clip(evidence)}})
 	}
 	return e.outcome(ctx, l, out)
 }

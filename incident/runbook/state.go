@@ -118,7 +118,7 @@ func (r *Run) apply(e incident.Event) {
 	case Succeeded:
 		s.Status, s.Evidence, s.Error = Done, d.Output, ""
 	case Failed:
-		s.Status, s.Error, s.retryAt = Broken, e.Data.Error, e.Data.RetryAt
+		s.Status, s.Evidence, s.Error, s.retryAt = Broken, d.Output, e.Data.Error, e.Data.RetryAt
 		if !s.retryAt.IsZero() {
 			s.Status = Retry
 		}
