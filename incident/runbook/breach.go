@@ -67,7 +67,7 @@ func SecurityBreach(deps Deps) Runbook {
 			"export SECURITY__ENABLE_2FA=true"),
 		d.whitelist(hardening+"Enable additional security"),
 		d.deployStep("reinstall", restore+"Clean reinstall", false, "main", "git clean -fdx", "git checkout main", "poetry install"),
-		act("secure-restore", restore+"Restore from secure backup", Two, longHaul, restored(d.SecureBackup), "./scripts/restore_from_secure_backup.sh"),
+		d.restoreStep("secure-restore", restore+"Restore from secure backup", d.SecureBackup, secure, "./scripts/restore_from_secure_backup.sh"),
 		prove("audit", restore+"Verify system integrity", change, d.Bot.Audit, "poetry run python -m bot.utils.security_audit"),
 		act("start", restore+"start what was stopped", One, change, d.up(), "docker-compose up -d"),
 		d.watch(restore+"watch what was started"),

@@ -2,6 +2,12 @@ package runbook
 
 import "time"
 
+// The names of what a person may say when a run is started: Call.Params.
+const (
+	Backup       = "backup"        // to restore; defaults to the newest that counts from before the run
+	SecureBackup = "secure-backup" // to restore after a breach; defaults to what Deps.SecureBackup takes
+)
+
 // DataCorruption is the Data Corruption Runbook over what deps has. Writes stay held when
 // it is done: only Resume, by a named person, lifts that.
 func DataCorruption(deps Deps) Runbook {
@@ -31,9 +37,9 @@ func DataCorruption(deps Deps) Runbook {
 		see("export", validate+"Export suspicious records", change, given(d.Database.Export, d.SuspiciousFile),
 			"poetry run python -m bot.utils.export_corrupted_data --output=/tmp/corrupted_data.json"),
 		prove("backups", restore+"List available backups", dig, d.backups(), "ls -la /backups/postgres/"),
-		act("restore", restore+"Restore specific tables", Two, longHaul, restored(d.Restore),
+		d.restoreStep("restore", restore+"Restore specific tables", d.Restore, d.chosen,
 			postgres+"psql trading_bot < /backups/positions_backup.sql"),
-		prove("verify-restoration", restore+"Verify restoration", longHaul, d.restoration(),
+		d.restoration("verify-restoration", restore+"Verify restoration",
 			"poetry run python -m bot.utils.verify_restoration"),
 		d.compare(),
 		d.applyReconciliation(),

@@ -129,13 +129,15 @@ type Backups interface {
 	Backups(ctx context.Context) ([]recovery.Backup, error)
 }
 
-// Restore brings data back from a verified backup. *pgbackup.Rescue is one.
+// Restore brings data back from a verified backup. *pgbackup.Rescue is one. It is not taken
+// back when a run is aborted: what it replaced was corrupt, and is kept for people.
 type Restore interface {
-	Preview(ctx context.Context) (plan string, err error)                          // changes nothing
-	Restore(ctx context.Context, key, by, why string) (evidence string, err error) // once for a key
+	// Preview says what Restore would do, and changes nothing. backup names a backup;
+	// empty is the one that the implementation takes by itself.
+	Preview(ctx context.Context, backup string) (plan string, err error)
+	Restore(ctx context.Context, key, by, why, backup string) (evidence string, err error) // once for a key
 	Done(ctx context.Context, key string) (done bool, evidence string, err error)
-	Verify(ctx context.Context) (evidence string, err error)                    // what is there is what was backed up
-	Undo(ctx context.Context, key, by, why string) (evidence string, err error) // puts the replaced rows back
+	Verify(ctx context.Context, backup string) (evidence string, err error) // what is there is what was backed up
 }
 
 // Sequence brings the components back in their order. *recovery.Sequence is one.
@@ -158,20 +160,21 @@ type Containers interface {
 	// the regular expression, where it is not empty, of the newest tail lines, where it is
 	// not 0, and not older than since, where that is not 0.
 	Logs(ctx context.Context, bot bool, tail int, since time.Duration, pattern string) (string, error)
-	Stats(ctx context.Context) (string, error)        // what the bot uses
-	Top(ctx context.Context) (string, error)          // its processes
-	Started(ctx context.Context) (time.Time, error)   // when the bot's container was started; zero while it does not run
-	Limits(ctx context.Context) (Resources, error)    // of the bot's container; empty: none
+	Stats(ctx context.Context) (string, error)      // what the bot uses
+	Top(ctx context.Context) (string, error)        // its processes
+	Started(ctx context.Context) (time.Time, error) // when the bot's container was started; zero while it does not run
+	// Limits returns those of the bot's container as SetLimits takes them; empty: none.
+	Limits(ctx context.Context) (memory, cpus string, err error)
 	PreviewPrune(ctx context.Context) (string, error) // what Prune would remove
 
 	Restart(ctx context.Context, by, why string) (string, error)      // stop, start, and well again
 	ForceRestart(ctx context.Context, by, why string) (string, error) // kill, up, and well again
-	Down(ctx context.Context, by, why string) (string, error)         // every one is stopped
+	Down(ctx context.Context, by, why string) (string, error)         // every one is stopped, and stays there for forensics
 	Up(ctx context.Context, by, why string) (string, error)           // every one is started
 	ClearCache(ctx context.Context, by, why string) (string, error)   // rm -rf /tmp/cache/* in the bot's
 	RebuildIndices(ctx context.Context, by, why string) (string, error)
-	Signal(ctx context.Context, signal, by, why string) (string, error) // to the bot, such as SIGUSR1
-	SetLimits(ctx context.Context, r Resources, by, why string) (string, error)
+	Signal(ctx context.Context, signal, by, why string) (string, error)          // to the bot, such as SIGUSR1
+	SetLimits(ctx context.Context, memory, cpus, by, why string) (string, error) // an empty one stays as it is
 	Prune(ctx context.Context, by, why string) (string, error)
 }
 

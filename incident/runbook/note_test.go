@@ -3,6 +3,7 @@ package runbook_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,13 +18,17 @@ import (
 func TestAStepGoesOnFromItsNotes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		tl := &timeline{}
+		var mu sync.Mutex
 		var calls []runbook.Call
 		long := step("long")
 		long.Again, long.Timeout = true, time.Hour
 		long.Do = func(ctx context.Context, c runbook.Call) (string, error) {
+			mu.Lock()
 			calls = append(calls, c)
+			n := len(calls)
+			mu.Unlock()
 			require.NoError(t, c.Note(ctx, "part"))
-			switch len(calls) {
+			switch n {
 			case 1:
 				<-ctx.Done() // until the process ends
 				return "", ctx.Err()
@@ -44,6 +49,8 @@ func TestAStepGoesOnFromItsNotes(t *testing.T) {
 		require.NoError(t, e.Retry(t.Context(), id, "long", "Ada", "it is mended"))
 		r, err := e.Wait(t.Context(), id)
 		require.NoError(t, err)
+		mu.Lock()
+		defer mu.Unlock()
 		require.Len(t, calls, 3)
 		require.Empty(t, calls[0].Past)
 		require.Equal(t, []string{"part"}, calls[1].Past)

@@ -168,16 +168,16 @@ func (d Deps) limits() Action {
 	}
 	return Action{
 		Plan: func(ctx context.Context) (string, error) {
-			had, err := d.Containers.Limits(ctx)
-			return fmt.Sprintf("memory and CPUs are %q and %q, would be %q and %q", had.Memory, had.CPUs, d.Resources.Memory, d.Resources.CPUs), err
+			memory, cpus, err := d.Containers.Limits(ctx)
+			return fmt.Sprintf("memory and CPUs are %q and %q, would be %q and %q", memory, cpus, d.Resources.Memory, d.Resources.CPUs), err
 		},
 		Do: func(ctx context.Context, c Call) (string, error) {
 			if len(c.Past) == 0 {
-				had, err := d.Containers.Limits(ctx)
+				memory, cpus, err := d.Containers.Limits(ctx)
 				if err != nil {
 					return "", err
 				}
-				b, err := json.Marshal(had)
+				b, err := json.Marshal(Resources{memory, cpus})
 				if err != nil {
 					return "", err
 				}
@@ -185,7 +185,7 @@ func (d Deps) limits() Action {
 					return "", err
 				}
 			}
-			set, err := d.Containers.SetLimits(ctx, d.Resources, c.By, why(c))
+			set, err := d.Containers.SetLimits(ctx, d.Resources.Memory, d.Resources.CPUs, c.By, why(c))
 			if err != nil {
 				return "", err
 			}
@@ -206,7 +206,7 @@ func (d Deps) limits() Action {
 			if err := json.Unmarshal([]byte(c.Past[0]), &had); err != nil {
 				return "", err
 			}
-			return d.Containers.SetLimits(ctx, had, c.By, "taken back: "+why(c))
+			return d.Containers.SetLimits(ctx, had.Memory, had.CPUs, c.By, "taken back: "+why(c))
 		},
 	}
 }
@@ -347,26 +347,69 @@ func (d Deps) backups() Look {
 	}
 }
 
-func restored(r Restore) Action {
-	if r == nil {
-		return Action{}
+// chosen names the backup to restore: the one that a person named when the run was
+// started, or else the newest that counts of those from before the run. One that was taken
+// since holds what is to be put right.
+func (d Deps) chosen(ctx context.Context, c Call) (string, error) {
+	if name := c.Params[Backup]; name != "" || d.Backups == nil {
+		return name, nil
 	}
-	return Action{
-		Plan: r.Preview,
-		Do:   func(ctx context.Context, c Call) (string, error) { return r.Restore(ctx, c.Key, approver(c), why(c)) },
-		Done: func(ctx context.Context, c Call) (bool, string, error) { return r.Done(ctx, c.Key) },
-		Undo: func(ctx context.Context, c Call) (string, error) {
-			return r.Undo(ctx, c.Key, c.By, "taken back: "+why(c))
+	all, err := d.Backups.Backups(ctx)
+	if err != nil {
+		return "", err
+	}
+	i := slices.IndexFunc(all, func(b recovery.Backup) bool { return b.Good() && b.At.Before(c.Began) })
+	if i < 0 {
+		return "", fmt.Errorf("no backup from before %s counts: start the run with the parameter backup", c.Began.UTC().Format(time.RFC3339))
+	}
+	return all[i].Name, nil
+}
+
+// restoreStep brings tables back, by the word of two.
+func (d Deps) restoreStep(name, purpose string, r Restore, choose func(context.Context, Call) (string, error), commands ...string) Step {
+	if r == nil {
+		return act(name, purpose, Two, longHaul, Action{}, commands...)
+	}
+	s := act(name, purpose, Two, longHaul, Action{
+		Do: func(ctx context.Context, c Call) (string, error) {
+			backup, err := choose(ctx, c)
+			if err != nil {
+				return "", err
+			}
+			return r.Restore(ctx, c.Key, approver(c), why(c), backup)
 		},
+		Done: func(ctx context.Context, c Call) (bool, string, error) { return r.Done(ctx, c.Key) },
+	}, commands...)
+	s.Plan = func(ctx context.Context, c Call) (string, error) {
+		backup, err := choose(ctx, c)
+		if err != nil {
+			return "", err
+		}
+		return r.Preview(ctx, backup)
+	}
+	return s
+}
+
+// restoration shows that what was restored is what was backed up.
+func (d Deps) restoration(name, purpose string, commands ...string) Step {
+	if d.Restore == nil {
+		return person(name, purpose, commands...)
+	}
+	return Step{
+		Name: name, Purpose: purpose, Commands: commands, Again: true, Timeout: longHaul,
+		Do: func(ctx context.Context, c Call) (string, error) {
+			backup, err := d.chosen(ctx, c)
+			if err != nil {
+				return "", err
+			}
+			return d.Restore.Verify(ctx, backup)
+		},
+		Plan: func(context.Context, Call) (string, error) { return looks, nil },
 	}
 }
 
-func (d Deps) restoration() Look {
-	if d.Restore == nil {
-		return nil
-	}
-	return d.Restore.Verify
-}
+// secure names the backup that a breach could not reach.
+func secure(_ context.Context, c Call) (string, error) { return c.Params[SecureBackup], nil }
 
 // books are those to reconcile: all, or the one of Params[Exchange].
 func (d Deps) books(c Call) (map[string]Reconciler, error) {

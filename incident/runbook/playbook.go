@@ -22,6 +22,7 @@ const (
 	change    = 5 * time.Minute  // that a change may take
 	longHaul  = time.Hour        // that data may take, read or written whole
 	errorLine = "ERROR|CRITICAL|FATAL"
+	looks     = "looks, and changes nothing" // the plan of a step that does no more
 )
 
 func (d Deps) withDefaults() Deps {
@@ -102,7 +103,7 @@ func prove(name, purpose string, within time.Duration, look Look, commands ...st
 	return Step{
 		Name: name, Purpose: purpose, Commands: commands, Again: true, Timeout: within,
 		Do:   func(ctx context.Context, _ Call) (string, error) { return look(ctx) },
-		Plan: func(context.Context, Call) (string, error) { return "looks, and changes nothing", nil },
+		Plan: func(context.Context, Call) (string, error) { return looks, nil },
 	}
 }
 
@@ -135,7 +136,7 @@ func inTime(most time.Duration) Step {
 			}
 			return fmt.Sprintf("the immediate actions took %v", took), nil
 		},
-		Plan: func(context.Context, Call) (string, error) { return "looks, and changes nothing", nil },
+		Plan: func(context.Context, Call) (string, error) { return looks, nil },
 	}
 }
 

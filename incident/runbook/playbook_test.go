@@ -44,10 +44,10 @@ func TestRunbooksChangeWhatTheDocumentSays(t *testing.T) {
 		state safety.TradingState
 	}{
 		"Service Outage":  {skip: []string{"rollback"}, state: safety.Halted, want: []string{"alert", "channel", "status-page", "restart", "up"}},
-		"Data Corruption": {state: safety.Reducing, want: []string{"backup", "export to corrupted_data.json", "restore"}},
+		"Data Corruption": {state: safety.Reducing, want: []string{"backup", "export to corrupted_data.json", "restore good approved by Grace and Linus"}},
 		"Security Breach": {skip: []string{"close-all"}, state: safety.Halted, want: []string{
 			"seal", "block", "down", "rotate coinbase", "set map[SECURITY__ENABLE_2FA:true]", "set map[SECURITY__IP_WHITELIST:192.0.2.1]",
-			"deploy main approved by Grace", "secure-restore", "up",
+			"deploy main approved by Grace", "secure-restore  approved by Grace and Linus", "up",
 		}},
 		"Performance Degradation": {state: safety.Active, want: []string{
 			"set map[TRADING__MIN_TIME_BETWEEN_TRADES:300]", "set map[MCP_ENABLED:false MONITORING__DETAILED_METRICS:false]", "set map[RISK__MAX_POSITION_SIZE:0.1]",
@@ -279,6 +279,7 @@ func TestWatchGoesOnAfterACrash(t *testing.T) {
 		e, stop := engine(t, tl, watchOf(t, look))
 		id := start(t, e)
 		time.Sleep(5*time.Minute + 10*time.Second)
+		synctest.Wait()
 		require.Equal(t, 11, n)
 		stop()
 		time.Sleep(time.Hour)

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -57,6 +58,7 @@ func newWorld(t testing.TB) *botWorld {
 	dir := t.TempDir()
 	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
 	w := &botWorld{keys: map[string]string{}, started: time.Now().Add(-time.Hour), flag: filepath.Join(dir, "READONLY_MODE")}
+	w.backups = []recovery.Backup{{Component: recovery.PositionDatabase, Name: "good", State: recovery.Verified, At: w.started, CompletedAt: w.started, VerifiedAt: w.started, Bytes: 1, Files: 1}}
 	w.venue = andontest.New(andontest.Config{Name: "coinbase"})
 	var err error
 	w.sw, err = safety.Open(ctx, safety.Config{Name: "bot", Dir: filepath.Join(dir, "state"), Flags: safety.FlagsIn(dir), PollOnly: true, FlagPoll: 5 * time.Millisecond, Log: quiet})
@@ -134,10 +136,18 @@ func (k keyed) Done(_ context.Context, key string) (bool, string, error) {
 func (k keyed) Undo(_ context.Context, key, _, _ string) (string, error) {
 	return k.w.once("undo "+key, "undo "+k.what)
 }
-func (k keyed) Restore(_ context.Context, key, _, _ string) (string, error) {
-	return k.w.once(key, k.what)
+
+type restore struct{ keyed }
+
+func (r restore) Preview(_ context.Context, backup string) (string, error) {
+	return "would: " + r.what + " " + backup, nil
 }
-func (k keyed) Verify(context.Context) (string, error) { return "as it was backed up", nil }
+func (r restore) Restore(_ context.Context, key, by, _, backup string) (string, error) {
+	return r.w.once(key, r.what+" "+backup+" approved by "+by)
+}
+func (r restore) Verify(_ context.Context, backup string) (string, error) {
+	return "as in " + backup, nil
+}
 
 type isolation struct{ keyed }
 
@@ -198,10 +208,10 @@ func (w *botWorld) Started(context.Context) (time.Time, error) {
 	defer w.mu.Unlock()
 	return w.started, nil
 }
-func (w *botWorld) Limits(context.Context) (runbook.Resources, error) {
+func (w *botWorld) Limits(context.Context) (memory, cpus string, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.limits, nil
+	return w.limits.Memory, w.limits.CPUs, nil
 }
 func (w *botWorld) PreviewPrune(context.Context) (string, error) { return "would remove 3 images", nil }
 func (w *botWorld) live(what string, at time.Time, sick error) (string, error) {
@@ -233,11 +243,11 @@ func (w *botWorld) RebuildIndices(context.Context, string, string) (string, erro
 	return w.change("rebuild"), nil
 }
 func (w *botWorld) Signal(_ context.Context, s, _, _ string) (string, error) { return w.change(s), nil }
-func (w *botWorld) SetLimits(_ context.Context, r runbook.Resources, _, _ string) (string, error) {
+func (w *botWorld) SetLimits(_ context.Context, memory, cpus, _, _ string) (string, error) {
 	w.mu.Lock()
-	w.limits = r
+	w.limits = runbook.Resources{Memory: memory, CPUs: cpus}
 	w.mu.Unlock()
-	return w.change(fmt.Sprintf("limits %s %s", r.Memory, r.CPUs)), nil
+	return w.change(fmt.Sprintf("limits %s %s", memory, cpus)), nil
 }
 func (w *botWorld) Prune(_ context.Context, by, _ string) (string, error) {
 	return w.change("prune approved by " + by), nil
@@ -309,7 +319,7 @@ func (w *botWorld) deps() runbook.Deps {
 		ReadOnlyFlag: w.flag, Venues: map[string]andon.Venue{"coinbase": w.venue}, Recorder: nobody{},
 		Cord: w.sw, Closer: w.closer, Books: w.books, Sequence: w.seq, Checklist: w.list,
 		Protection: safety.ProtectionPolicy{Distance: andon.MustDecimal("0.05"), Instruments: map[string]andon.Instrument{symbol: {Tick: andon.MustDecimal("0.01"), Lot: andon.MustDecimal("0.001")}}},
-		Backups:    backups{w}, Restore: keyed{w, "restore"}, SecureBackup: keyed{w, "secure-restore"}, Containers: w, Evidence: vault{w},
+		Backups:    backups{w}, Restore: restore{keyed{w, "restore"}}, SecureBackup: restore{keyed{w, "secure-restore"}}, Containers: w, Evidence: vault{w},
 		Settings: settings{keyed{w, "set"}}, Releases: releases{keyed{w, "deploy"}}, Credentials: credentials{keyed{w, "rotate"}}, Isolation: isolation{keyed{w, "block"}},
 		Database: runbook.Database{Integrity: saw, Totals: saw, Export: func(_ context.Context, path string) (string, error) {
 			return w.change("export to " + filepath.Base(path)), nil
@@ -365,11 +375,9 @@ func decide(t testing.TB, e *runbook.Engine, r runbook.Run, waits string, skip [
 		if !strings.Contains(waits, fmt.Sprintf("step %q", s.Name)) {
 			continue
 		}
-		for _, name := range skip {
-			if name == s.Name {
-				require.NoError(t, e.Skip(t.Context(), r.ID, s.Name, "Ada", "it is not needed"))
-				return
-			}
+		if slices.Contains(skip, s.Name) {
+			require.NoError(t, e.Skip(t.Context(), r.ID, s.Name, "Ada", "it is not needed"))
+			return
 		}
 		switch {
 		case strings.Contains(waits, "to Approve"):
