@@ -73,8 +73,14 @@ func given[A any](look func(context.Context, A) (string, error), arg A) Look {
 
 // started reports whether the bot's container lives since the step began.
 func (d Deps) started(ctx context.Context, c Call) (bool, string, error) {
+	return d.wellSince(ctx, c.Since)
+}
+
+// wellSince reports whether the bot's container was started at or after a time, and all
+// are well.
+func (d Deps) wellSince(ctx context.Context, since time.Time) (bool, string, error) {
 	at, err := d.Containers.Started(ctx)
-	if err != nil || at.IsZero() || at.Before(c.Since) {
+	if err != nil || at.IsZero() || at.Before(since) {
 		return false, "", err
 	}
 	said, err := d.Containers.Status(ctx)
@@ -103,15 +109,12 @@ func (d Deps) forceRestart() Action {
 	return Action{
 		Plan: d.now("would be killed and started, if it is not well"),
 		Do: func(ctx context.Context, c Call) (string, error) {
-			at, err := d.Containers.Started(ctx)
-			if err == nil && !at.Before(c.Began) {
-				if said, err := d.Containers.Status(ctx); err == nil {
-					return "not needed: " + said, nil
-				}
+			if well, said, err := d.wellSince(ctx, c.Began); err == nil && well {
+				return "not needed: " + said, nil
 			}
 			return d.Containers.ForceRestart(ctx, c.By, why(c))
 		},
-		Done: d.started,
+		Done: func(ctx context.Context, c Call) (bool, string, error) { return d.wellSince(ctx, c.Began) },
 	}
 }
 

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -50,13 +49,14 @@ type botWorld struct {
 	cut      error // the allow list is not enough
 }
 
+var quiet = slog.New(slog.DiscardHandler)
+
 const symbol = "BTC-USD"
 
 func newWorld(t testing.TB) *botWorld {
 	t.Helper()
 	ctx := context.Background()
 	dir := t.TempDir()
-	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
 	w := &botWorld{keys: map[string]string{}, started: time.Now().Add(-time.Hour), flag: filepath.Join(dir, "READONLY_MODE")}
 	w.backups = []recovery.Backup{{Component: recovery.PositionDatabase, Name: "good", State: recovery.Verified, At: w.started, CompletedAt: w.started, VerifiedAt: w.started, Bytes: 1, Files: 1}}
 	w.venue = andontest.New(andontest.Config{Name: "coinbase"})
