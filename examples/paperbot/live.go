@@ -10,7 +10,6 @@ import (
 
 	"github.com/andon-go/andon/incident"
 	"github.com/andon-go/andon/incident/postmortem"
-	"github.com/andon-go/andon/internal/atomicfile"
 	"github.com/andon-go/andon/severity"
 )
 
@@ -180,7 +179,8 @@ func (d *day) conclude(in incident.Incident) {
 
 func (d *day) postMortem(in incident.Incident) string { return d.path(in.Number + ".md") }
 
-// writePostMortem makes the report from the timeline.
+// writePostMortem makes the report from the timeline, and keeps what people wrote into an
+// earlier one.
 func (d *day) writePostMortem(ctx context.Context, in incident.Incident) error {
 	events, err := d.manager.Timeline(ctx, in.Number)
 	if err != nil {
@@ -190,5 +190,6 @@ func (d *day) writePostMortem(ctx context.Context, in incident.Incident) error {
 	if err != nil {
 		return err
 	}
-	return atomicfile.Write(d.postMortem(in), []byte(report.Markdown()), 0o600)
+	_, err = report.Write(d.postMortem(in))
+	return err
 }

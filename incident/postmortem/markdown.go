@@ -9,9 +9,10 @@ import (
 	"github.com/andon-go/andon/incident"
 )
 
-// Markdown returns the report in the playbook's template, ending with a newline.
+// Markdown returns the report in the playbook's template, ending with a newline. What a
+// person is to write stands between two comments that no reader sees; Read finds it by them.
 func (r Report) Markdown() string {
-	var d doc
+	d := doc{text: r.Text}
 	in := r.Incident
 	d.line("# Post-Mortem %s", esc(in.Number))
 	d.line("")
@@ -24,11 +25,15 @@ func (r Report) Markdown() string {
 	r.lessons(&d)
 	r.actions(&d)
 	r.record(&d)
-	return d.String()
+	return sealed(d.String())
 }
 
 // doc is a Markdown document being written.
-type doc struct{ strings.Builder }
+type doc struct {
+	strings.Builder
+	text  map[Place]string
+	waits []Place // those that nobody has written yet
+}
 
 func (d *doc) line(format string, args ...any) {
 	fmt.Fprintf(d, format, args...)
@@ -39,8 +44,21 @@ func (d *doc) section(level int, title string) {
 	d.line("%s %s\n", strings.Repeat("#", level), title)
 }
 
-// ask leaves a prompt for a person.
-func (d *doc) ask(what string) { d.line("> **%s** %s\n", Prompt, what) }
+// place writes what a person has written there, or the prompt that waits for it.
+func (d *doc) place(p Place, prompt string) {
+	text, written := d.text[p]
+	if !written {
+		text = prompt
+		d.waits = append(d.waits, p)
+	}
+	fmt.Fprintf(d, "%s%s%s", opening(p, prompt), text, closing)
+}
+
+// ask leaves a place for a paragraph or more.
+func (d *doc) ask(p Place, what string) {
+	d.place(p, fmt.Sprintf("\n\n> **%s** %s\n\n", Prompt, what))
+	d.line("\n")
+}
 
 func (r Report) summary(d *doc) {
 	in := r.Incident
@@ -84,21 +102,29 @@ func (r Report) timeline(d *doc) {
 }
 
 func (r Report) durations(d *doc) {
-	t := r.Incident.Times()
-	d.line("| Measured | Took |")
-	d.line("|----------|------|")
+	in := r.Incident
+	t := in.Times()
+	d.line("| Measured | Took | Target | Verdict |")
+	d.line("|----------|------|--------|---------|")
 	for _, row := range []struct {
-		what string
-		took time.Duration
+		what         string
+		took         time.Duration
+		done, target time.Time
 	}{
-		{"Signal to halt", t.SignalToHalt},
-		{"Halt to the last order in flight settled", t.HaltToDrained},
-		{"Halt to the first page accepted", t.HaltToFirstPage},
-		{"Declaration to acknowledgement", t.DeclaredToAck},
-		{"Declaration to mitigation", t.DeclaredToCalm},
-		{"Declaration to resolution", t.DeclaredToClosed},
+		{"Signal to declaration (detect)", in.DeclaredAt.Sub(in.SignalAt), in.DeclaredAt, time.Time{}},
+		{"Signal to halt", t.SignalToHalt, in.HaltedAt, time.Time{}},
+		{"Halt to the last order in flight settled", t.HaltToDrained, in.DrainedAt, time.Time{}},
+		{"Halt to the first page accepted", t.HaltToFirstPage, in.FirstPageAt, time.Time{}},
+		{"Declaration to acknowledgement", t.DeclaredToAck, in.AckedAt, in.RespondBy},
+		{"Declaration to mitigation", t.DeclaredToCalm, in.MitigatedAt, time.Time{}},
+		{"Declaration to resolution", t.DeclaredToClosed, in.ResolvedAt, in.ResolveBy},
 	} {
-		d.line("| %s | %s |", row.what, took(row.took))
+		target, verdict := "none", ""
+		if !row.target.IsZero() {
+			target = "under " + tick(row.target.Sub(in.DeclaredAt))
+			verdict = [...]string{pending: "pending", met: "met", missed: "missed"}[r.judge(row.done, row.target)]
+		}
+		d.line("| %s | %s | %s | %s |", row.what, took(row.took), target, verdict)
 	}
 	d.line("")
 }
@@ -113,19 +139,23 @@ func (r Report) impact(d *doc) {
 	if len(i.AtRisk) > 0 {
 		money += strings.Repeat(", ", min(1, len(money))) + esc(i.AtRisk.String()) + " at risk"
 	}
-	known(d, "Financial Impact", money, "money lost or at risk")
-	known(d, "Trades Affected", counted(i.Trades, "trades failed or delayed"), "trades that failed or were delayed")
-	known(d, "Users Affected", counted(i.Users, "users"), "users affected")
+	known(d, Financial, "Financial Impact", money, "money lost or at risk")
+	known(d, Trades, "Trades Affected", counted(i.Trades, "trades failed or delayed"), "trades that failed or were delayed")
+	known(d, Users, "Users Affected", counted(i.Users, "users"), "users affected")
 	d.line("- **SLA Breach**: %s", breach(r.judge(in.AckedAt, in.RespondBy), r.judge(in.ResolvedAt, in.ResolveBy)))
 	d.line("")
 }
 
-// known writes a fact, or asks for it.
-func known(d *doc, label, fact, question string) {
-	if fact == "" {
-		fact = fmt.Sprintf("**%s** %s", Prompt, question)
+// known writes a fact, or asks for it. What a person wrote before it was known stays.
+func known(d *doc, p Place, label, fact, question string) {
+	fmt.Fprintf(d, "- **%s**: %s", label, fact)
+	if _, written := d.text[p]; written && fact != "" {
+		d.WriteString(" ")
 	}
-	d.line("- **%s**: %s", label, fact)
+	if _, written := d.text[p]; written || fact == "" {
+		d.place(p, fmt.Sprintf("**%s** %s", Prompt, question))
+	}
+	d.line("")
 }
 
 func counted(n *int, what string) string {
@@ -157,20 +187,22 @@ func (r Report) rootCause(d *doc) {
 	d.section(2, "Root Cause Analysis")
 	d.section(3, "What Happened")
 	d.line("%s (condition %s of %s). %s\n", esc(in.Summary), esc(string(in.Condition)), esc(cmp.Or(in.Component, "no component")), esc(in.Why))
-	d.ask("a detailed description of the incident")
+	d.ask(WhatHappened, "a detailed description of the incident")
 	d.section(3, "Root Cause")
 	if in.RootCause != "" {
 		d.line("%s\n", esc(in.RootCause))
 	}
-	d.ask("a technical explanation of the underlying cause")
+	d.ask(RootCause, "a technical explanation of the underlying cause")
 	d.section(3, "Contributing Factors")
+	var factors strings.Builder
 	for i := range 3 {
-		d.line("%d. **%s** factor %d", i+1, Prompt, i+1)
+		fmt.Fprintf(&factors, "%d. **%s** factor %d\n", i+1, Prompt, i+1)
 	}
-	d.line("")
+	d.place(Factors, "\n\n"+factors.String()+"\n")
+	d.line("\n")
 	d.section(3, "Why It Wasn't Caught Earlier")
 	d.line("From the signal to the declaration: %s.\n", took(in.DeclaredAt.Sub(in.SignalAt)))
-	d.ask("an explanation of the gaps in detection")
+	d.ask(NotCaught, "an explanation of the gaps in detection")
 }
 
 func (r Report) lessons(d *doc) {
@@ -179,17 +211,20 @@ func (r Report) lessons(d *doc) {
 	for _, s := range []struct {
 		title string
 		facts []string
+		place Place
 		ask   string
 	}{
-		{"What Went Well", well, "what else went well"},
-		{"What Went Poorly", poorly, "what else has to improve"},
-		{"Where We Got Lucky", nil, "near misses"},
+		{"What Went Well", well, WentWell, "what else went well"},
+		{"What Went Poorly", poorly, WentPoorly, "what else has to improve"},
+		{"Where We Got Lucky", nil, Lucky, "near misses"},
 	} {
 		d.section(3, s.title)
 		for _, f := range s.facts {
 			d.line("- %s", f)
 		}
-		d.line("- **%s** %s\n", Prompt, s.ask)
+		d.line("")
+		d.place(s.place, fmt.Sprintf("\n\n- **%s** %s\n\n", Prompt, s.ask))
+		d.line("\n")
 	}
 }
 
@@ -236,10 +271,10 @@ func (r Report) unproven() []string {
 func (r Report) actions(d *doc) {
 	in := r.Incident
 	d.section(2, "Action Items")
-	d.line("| Action | Owner | Due Date | Priority |")
-	d.line("|--------|-------|----------|----------|")
+	var table strings.Builder
+	table.WriteString("\n\n| Action | Owner | Due Date | Priority |\n|--------|-------|----------|----------|\n")
 	row := func(action, priority string) {
-		d.line("| %s | **%s** name | **%s** YYYY-MM-DD | %s |", action, Prompt, Prompt, priority)
+		fmt.Fprintf(&table, "| %s | **%s** name | **%s** YYYY-MM-DD | %s |\n", action, Prompt, Prompt, priority)
 	}
 	for _, item := range r.unproven() {
 		row("Prove: "+esc(item), "P0")
@@ -250,14 +285,15 @@ func (r Report) actions(d *doc) {
 	for i := range 3 {
 		row(fmt.Sprintf("**%s** action %d", Prompt, i+1), fmt.Sprintf("P%d", i))
 	}
-	d.line("")
+	d.place(ActionItems, table.String()+"\n")
+	d.line("\n")
 	d.section(3, "Follow-up")
 	review := ""
 	if !in.PostMortem.IsZero() {
 		review = in.PostMortem.UTC().Format(time.DateOnly)
 	}
-	known(d, "Review Date", review, "YYYY-MM-DD")
-	known(d, "Success Metrics", "", "how improvement will be measured")
+	known(d, Review, "Review Date", review, "YYYY-MM-DD")
+	known(d, Metrics, "Success Metrics", "", "how improvement will be measured")
 	d.line("")
 }
 

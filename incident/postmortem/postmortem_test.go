@@ -1,8 +1,11 @@
 package postmortem_test
 
 import (
+	"encoding/xml"
+	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -56,17 +59,22 @@ func TestTheReportOfAWholeIncident(t *testing.T) {
 	r, err := postmortem.New(number, story(), noon.Add(time.Hour))
 	require.NoError(t, err)
 	got := r.Markdown()
-	path := filepath.Join("testdata", "report.md")
-	if *update {
-		require.NoError(t, os.MkdirAll("testdata", 0o755))
-		require.NoError(t, os.WriteFile(path, []byte(got), 0o644))
+	page, err := r.HTML()
+	require.NoError(t, err)
+	for name, got := range map[string]string{"report.md": got, "report.html": page, "timeline.svg": r.SVG()} {
+		path := filepath.Join("testdata", name)
+		if *update {
+			require.NoError(t, os.MkdirAll("testdata", 0o755))
+			require.NoError(t, os.WriteFile(path, []byte(got), 0o644))
+		}
+		want, err := os.ReadFile(path)
+		require.NoError(t, err, "run with -update to write it")
+		require.Equal(t, string(want), got, name)
 	}
-	want, err := os.ReadFile(path)
-	require.NoError(t, err, "run with -update to write it")
-	require.Equal(t, string(want), got)
 	for _, fact := range []string{
 		"**Duration**: 0 hours 41 minutes", "**Lead**: Ada", "**SLA Breach**: Yes: response target missed",
 		"| Signal to halt | 41ms |", "| Halt to the last order in flight settled | 2.999s |", "| Halt to the first page accepted | 7ms |",
+		"| Declaration to acknowledgement | 6m0s | under 5 min | missed |", "| Declaration to resolution | 41m0s | under 1 h | met |",
 		"12.5 USDT lost", "3 trades failed or delayed", "**12:40** - Service restored", "**Review Date**: 2026-03-16",
 	} {
 		require.Contains(t, got, fact)
@@ -129,9 +137,39 @@ func TestUnprovenItemsBecomeActions(t *testing.T) {
 	require.Contains(t, r.Markdown(), "**--:--** - Service restored: not on record")
 }
 
+// harmless fails for a page that would run or fetch something, or is not well formed.
+func harmless(t require.TestingT, page string) {
+	dec := xml.NewDecoder(strings.NewReader(page))
+	dec.Strict, dec.AutoClose, dec.Entity = false, xml.HTMLAutoClose, xml.HTMLEntity
+	if strings.HasPrefix(page, "<svg") {
+		dec.Strict = true
+	}
+	for {
+		tok, err := dec.Token()
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		require.NoError(t, err, page)
+		start, ok := tok.(xml.StartElement)
+		if !ok {
+			continue
+		}
+		require.NotContains(t, []string{"script", "iframe", "img", "a", "object", "form", "link", "base"}, start.Name.Local, page)
+		for _, a := range start.Attr {
+			require.False(t, strings.HasPrefix(strings.ToLower(a.Name.Local), "on"), "attribute %s", a.Name.Local)
+		}
+	}
+}
+
 // No text of an alert can add a line, a heading, a cell, a link or HTML.
 func TestHostileFieldsStayText(t *testing.T) {
-	plain, err := postmortem.New(number, story(), noon)
+	run := func(step string) []incident.Event {
+		begun := incident.Event{Seq: 13, At: noon.Add(time.Minute), Incident: number, Kind: "step-due", By: "b", What: "w", Why: "w", Data: incident.Data{Run: &incident.RunStep{ID: "1", Step: step}}}
+		done := begun
+		done.Seq, done.At, done.Kind = 14, noon.Add(30*time.Minute), "step-done"
+		return append(story(), begun, done)
+	}
+	plain, err := postmortem.New(number, run("x"), noon)
 	require.NoError(t, err)
 	shape := func(report string) []string {
 		var all []string
@@ -148,7 +186,7 @@ func TestHostileFieldsStayText(t *testing.T) {
 			rapid.StringOf(rapid.RuneFrom([]rune("\n\r|#<>[]()`*_~\\!-+=1.:/&@ aw\u2028\x1b"))),
 			rapid.String(),
 		).Draw(t, "evil")
-		events := story()
+		events := run(evil + "x")
 		for i := range events {
 			events[i].What, events[i].Why, events[i].By = evil+"x", evil+"x", evil+"x"
 		}
@@ -158,6 +196,13 @@ func TestHostileFieldsStayText(t *testing.T) {
 		require.NoError(t, err)
 		got := r.Markdown()
 		require.Equal(t, want, shape(got), "%s", got)
+		_, err = postmortem.Read(got)
+		require.NoError(t, err)
+		page, err := r.HTML()
+		require.NoError(t, err)
+		harmless(t, page)
+		harmless(t, r.SVG())
+		got = regexp.MustCompile(`<!--[a-z0-9/ -]+-->`).ReplaceAllString(got, "")
 		for _, bad := range []string{"<", "](", "://", "www.", "\x1b", "\u202e", "\u2028"} {
 			for i := 0; ; {
 				at := strings.Index(got[i:], bad)

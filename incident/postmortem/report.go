@@ -16,6 +16,10 @@ type Report struct {
 	Incident incident.Incident
 	Events   []incident.Event // of the incident, in order
 	At       time.Time        // the report says what was so at this time
+
+	// Text is what people have written, in Markdown, by the place. A place that is not
+	// there has its prompt. Read gives it back from a report that was written before.
+	Text map[Place]string
 }
 
 // New gathers the report on an incident from its events; others are left out. The
