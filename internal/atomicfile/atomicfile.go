@@ -19,7 +19,13 @@ import (
 // safe for concurrent use: the last of several writers wins, whole. On an error the old content, or its
 // absence, is what a reader sees, except that a failed fsync of the directory
 // leaves the new content in place but not yet durable; the error says which.
-func Write(path string, data []byte, perm fs.FileMode) (err error) {
+func Write(path string, data []byte, perm fs.FileMode) error {
+	return write(path, data, perm, func(*os.File) error { return nil })
+}
+
+// write lets prepare see the new file before it has its permissions and its content:
+// a change of owner may take permissions away.
+func write(path string, data []byte, perm fs.FileMode, prepare func(*os.File) error) (err error) {
 	dir := filepath.Dir(path)
 	f, err := os.CreateTemp(dir, "."+filepath.Base(path)+".tmp-")
 	if err != nil {
@@ -30,6 +36,9 @@ func Write(path string, data []byte, perm fs.FileMode) (err error) {
 			err = errors.Join(err, f.Close(), ignoreNotExist(os.Remove(f.Name())))
 		}
 	}()
+	if err := prepare(f); err != nil {
+		return err
+	}
 	if err := f.Chmod(perm); err != nil {
 		return err
 	}

@@ -53,6 +53,18 @@ func TestWriteNamesADirectoryThatIsNotThere(t *testing.T) {
 	require.ErrorIs(t, atomicfile.SyncDir(dir), os.ErrNotExist)
 }
 
+func TestReplaceOnlyTakesARegularFileThatIsThere(t *testing.T) {
+	dir := t.TempDir()
+	path, link := filepath.Join(dir, "env"), filepath.Join(dir, "link")
+	require.ErrorIs(t, atomicfile.Replace(path, []byte("a"), 0o600), os.ErrNotExist)
+	require.NoError(t, os.WriteFile(path, []byte("a"), 0o600))
+	require.NoError(t, os.Symlink(path, link))
+	require.ErrorContains(t, atomicfile.Replace(link, []byte("b"), 0o600), "not a regular file")
+	require.Equal(t, "a", read(t, path))
+	require.NoError(t, atomicfile.Replace(path, []byte("b"), 0o640))
+	require.Equal(t, "b", read(t, path))
+}
+
 func BenchmarkWrite(b *testing.B) {
 	path := filepath.Join(b.TempDir(), "state")
 	data := make([]byte, 1024)
