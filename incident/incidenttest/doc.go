@@ -23,6 +23,14 @@
 //		incidenttest.RequireDeclared(t, m, severity.InconsistentPositions, "book")
 //	}
 //
+// A [Drill] breaks something on purpose, inside a unit test too, has the response run, and
+// judges when it was noticed, halted, paged and mended against the playbook's targets:
+//
+//	incidenttest.RequireDrill(t, m, incidenttest.Drill{
+//		Name: "kill", Condition: severity.HealthCheckFailed,
+//		Healthy: bot.Ping, Break: bot.Kill, Respond: restart,
+//	})
+//
 // # Failure
 //
 // The helpers end the test through testing.TB.
