@@ -14,9 +14,7 @@ import (
 
 	"github.com/andon-go/andon/incident"
 	"github.com/andon-go/andon/incident/journal"
-	"github.com/andon-go/andon/incident/pgstore"
 	"github.com/andon-go/andon/internal/crashtest"
-	"github.com/andon-go/andon/internal/pgtest"
 	"github.com/andon-go/andon/notify"
 	"github.com/andon-go/andon/severity"
 	"github.com/stretchr/testify/require"
@@ -189,19 +187,7 @@ func TestLaw7_NoPageIsLostByAKill(t *testing.T) {
 // The same on a shared store, killed before and after each send: another process is the
 // responder after it.
 func TestLaw7_NoPageIsLostByAKillOnPostgreSQL(t *testing.T) {
-	const server = "ANDON_TEST_CRASH_SERVER" // the children use the one of their parent
-	if os.Getenv(server) == "" {
-		t.Setenv(server, pgtest.Start(t).ConnString())
-	}
-	open := func(dir string) (closer, error) {
-		s, err := pgstore.Open(pgstore.Config{
-			ConnString: os.Getenv(server), Schema: "c" + filepath.Base(filepath.Dir(dir)), LeaseFor: 300 * time.Millisecond,
-		})
-		if err != nil {
-			return nil, err
-		}
-		return s, s.Migrate(context.Background())
-	}
+	open, _ := onPostgreSQL(t)
 	steps := crashtest.Run(t, crashtest.Config{}, func(dir string) error { return wholeLife(dir, open) },
 		func(t *testing.T, dir string, at crashtest.Step) { goesOn(t, dir, open, at) })
 	require.GreaterOrEqual(t, sends(steps), 10)
@@ -224,6 +210,7 @@ func goesOn(t *testing.T, dir string, open opener, at crashtest.Step) {
 		"alert inconsistent-positions/book/1/page/1/0.", "alert inconsistent-positions/book/1/page/1/1.", "alert inconsistent-positions/book/1/page/1/2.",
 	}
 	before := world{filepath.Join(dir, "world")}.saw(t, "alert ")
+	began := time.Now()
 	l, err := live(dir, open)
 	require.NoError(t, err)
 	all := l.All()
@@ -246,6 +233,7 @@ func goesOn(t *testing.T, dir string, open opener, at crashtest.Step) {
 	default:
 		require.NoError(t, l.until("three pages", func() bool { return len(slices.Compact(slices.Sorted(slices.Values(l.world.saw(t, "alert "))))) >= 3 }))
 	}
+	t.Logf("it went on, and all that was owed was sent, within %v", time.Since(began).Round(time.Millisecond))
 	require.NoError(t, l.end())
 	seen := l.world.saw(t, "")
 	require.Equal(t, "gate closed.", seen[0], "before any page")

@@ -35,3 +35,6 @@ func (m *Manager) Misremember() {
 	defer m.mu.Unlock()
 	m.board = newBoard()
 }
+
+// EncodeAnyhow is Encode as encoding/json does it.
+func (e Event) EncodeAnyhow() ([]byte, error) { return e.appendJSON(nil) }

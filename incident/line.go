@@ -46,25 +46,6 @@ func (h *Hash) UnmarshalText(text []byte) error {
 // prepare at once. Seal does the rest.
 type Body []byte
 
-// Encode prepares an event for a store. Seq, Prev and Hash are left out. Invalid
-// UTF-8 is stored as U+FFFD. The error is ErrEvent and names each field.
-func (e Event) Encode() (Body, error) {
-	if err := e.validate(); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrEvent, err)
-	}
-	var buf bytes.Buffer
-	enc := json.NewEncoder(&buf)
-	enc.SetEscapeHTML(false) // the file is for people too
-	if err := enc.Encode(wireBody{e.At.UTC(), e.Incident, e.Kind, e.By, e.What, e.Why, e.Data, e.Cites}); err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrEvent, err)
-	}
-	body := buf.Bytes()[1 : buf.Len()-2] // without the braces and the newline
-	if len(body) > MaxLine-lineFrame {
-		return nil, fmt.Errorf("%w: it has %d bytes and %d are allowed", ErrEvent, len(body), MaxLine-lineFrame)
-	}
-	return body, nil
-}
-
 // wireBody is the middle of a line.
 type wireBody struct {
 	At       time.Time `json:"at"`

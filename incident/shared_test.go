@@ -121,6 +121,7 @@ func (r *room) Lead(ctx context.Context, _ string, lead func(context.Context) er
 			}
 		}
 	}
+	time.Sleep(time.Second) // as a server that is waited for; a loop that asks again at once would stop the bubble's clock
 	return errGone
 }
 

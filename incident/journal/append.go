@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"sync"
 
 	"github.com/andon-go/andon/incident"
 )
@@ -13,9 +14,39 @@ import (
 type waiter struct {
 	expected uint64
 	events   []incident.Event
-	bodies   []incident.Body
+	bodies   []byte // encoded, one behind another
+	ends     []int  // where in bodies each ends
 	err      error
 	wake     chan bool // true: you write now, for all who wait; false: you are answered
+}
+
+// waiters are used again: a busy journal would make a thousand an instant.
+var waiters = sync.Pool{New: func() any { return &waiter{wake: make(chan bool, 1)} }}
+
+// keepBodies is the longest buffer that is used again, in bytes.
+const keepBodies = 64 << 10
+
+// free gives a waiter back whom nobody will answer any more.
+func (w *waiter) free() {
+	if cap(w.bodies) > keepBodies {
+		w.bodies = nil
+	}
+	w.events, w.bodies, w.ends, w.err = nil, w.bodies[:0], w.ends[:0], nil
+	waiters.Put(w)
+}
+
+// take has a waiter stand for events, encoded by their own writer so that many do it at
+// the same time.
+func (w *waiter) take(expected uint64, events []incident.Event) error {
+	for i := range events {
+		bodies, err := events[i].AppendBody(w.bodies)
+		if err != nil {
+			return fmt.Errorf("journal: append: %w", err)
+		}
+		w.bodies, w.ends = bodies, append(w.ends, len(bodies))
+	}
+	w.expected, w.events = expected, append([]incident.Event(nil), events...)
+	return nil
 }
 
 // Append is incident.Store's. It waits for the disk; ctx is looked at before, and
@@ -24,22 +55,20 @@ func (j *Journal) Append(ctx context.Context, expected uint64, events ...inciden
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("journal: append: %w", err)
 	}
-	w := &waiter{expected: expected, wake: make(chan bool, 1)}
-	w.events = append(w.events, events...)
-	w.bodies = make([]incident.Body, len(events))
-	for i := range events {
-		var err error
-		if w.bodies[i], err = events[i].Encode(); err != nil {
-			return nil, fmt.Errorf("journal: append: %w", err)
+	w := waiters.Get().(*waiter)
+	err := w.take(expected, events)
+	if err == nil {
+		if j.enter(w) {
+			j.lead()
 		}
+		err = w.err
 	}
-	if j.enter(w) {
-		j.lead()
+	stored := w.events
+	w.free()
+	if err != nil {
+		return nil, err
 	}
-	if w.err != nil {
-		return nil, w.err
-	}
-	return w.events, nil
+	return stored, nil
 }
 
 // enter queues a writer and waits for its turn or its answer. True means that it
@@ -53,52 +82,40 @@ func (j *Journal) enter(w *waiter) bool {
 	return first || <-w.wake
 }
 
-// gather is how many a write waits for at most.
-const gather = 256
+// crowd is how many one write is for, at about, and patience how often it looks in vain
+// for another.
+const (
+	crowd    = 256
+	patience = 2
+)
 
-// lead writes for everybody who waits, the caller first, and hands on to the next.
+// lead writes for everybody who waits, answers them, and hands on to the next.
 func (j *Journal) lead() {
-	// Those who were answered by the last write are about to come again. Letting
-	// them in first, as long as they keep coming, makes one fdatasync of two.
-	for waiting := 0; ; {
-		runtime.Gosched()
-		j.queueMu.Lock()
-		n := len(j.queue)
-		j.queueMu.Unlock()
-		if n == waiting || n >= gather {
-			break
-		}
-		waiting = n
+	batch := j.commit(j.batch[:0])
+	// They are about to come again, and the next to write gathers them: it begins once
+	// all of them can run.
+	for _, w := range batch[1:] { // the first is the caller
+		w.wake <- false // and it is no longer ours
 	}
+	clear(batch)
 	j.queueMu.Lock()
-	batch := j.queue
-	j.queue = nil
-	j.queueMu.Unlock()
-
-	j.commit(batch)
-
-	j.queueMu.Lock()
+	j.batch = batch
 	if j.leading = len(j.queue) > 0; j.leading {
 		j.queue[0].wake <- true
 	}
 	j.queueMu.Unlock()
-	for _, w := range batch[1:] {
-		w.wake <- false
-	}
 }
 
-// commit writes a batch with one write and one fdatasync.
-func (j *Journal) commit(batch []*waiter) {
+// commit writes all who wait with one write and one fdatasync, and returns them.
+func (j *Journal) commit(batch []*waiter) []*waiter {
 	j.fileMu.Lock()
 	defer j.fileMu.Unlock()
 	next := j.extent // only commit changes it, and fileMu is held
 	old := next
 	j.buf, j.found = j.buf[:0], j.found[:0]
-	for _, w := range batch {
-		j.seal(w, &next)
-	}
+	batch = j.gather(batch, &next)
 	if len(j.buf) == 0 {
-		return
+		return batch
 	}
 	next.segments = j.turn(&old)
 	if err := j.write(next.last(), old.size); err != nil {
@@ -107,7 +124,7 @@ func (j *Journal) commit(batch []*waiter) {
 				w.err = fmt.Errorf("journal: %s: append: %w", j.path, err)
 			}
 		}
-		return
+		return batch
 	}
 	j.extentMu.Lock()
 	j.extent = next
@@ -115,6 +132,28 @@ func (j *Journal) commit(batch []*waiter) {
 		j.index.add([]byte(f.number), f.entry)
 	}
 	j.extentMu.Unlock()
+	return batch
+}
+
+// gather gives those who wait their places behind next, and those who come meanwhile
+// theirs, as long as they keep coming: those whom the last write has answered are about
+// to come again, and one fdatasync does for all.
+func (j *Journal) gather(batch []*waiter, next *extent) []*waiter {
+	for quiet := 0; quiet < patience && len(batch) < crowd; {
+		j.queueMu.Lock()
+		j.queue, j.come = j.come[:0], j.queue
+		j.queueMu.Unlock()
+		for _, w := range j.come {
+			j.seal(w, next)
+		}
+		batch = append(batch, j.come...)
+		if quiet++; len(j.come) > 0 {
+			quiet = 0
+		}
+		clear(j.come)
+		runtime.Gosched()
+	}
+	return batch
 }
 
 // found is what the index is to know of a record once it is durable.
@@ -147,8 +186,10 @@ func (j *Journal) seal(w *waiter, next *extent) {
 		w.err = &incident.ConflictError{Expected: w.expected, Last: next.tip.Seq}
 		return
 	}
-	for i, body := range w.bodies {
-		start, prev := len(j.buf), next.tip
+	begin := 0
+	for i, end := range w.ends {
+		start, prev, body := len(j.buf), next.tip, incident.Body(w.bodies[begin:end])
+		begin = end
 		var own incident.Hash
 		j.buf, own = body.Seal(j.buf, prev.Seq+1, prev.Hash)
 		j.buf = append(j.buf, '\n')

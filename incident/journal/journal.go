@@ -29,6 +29,9 @@ type Journal struct {
 	queue   []*waiter
 	leading bool // one of the writers is at work, or was told to be
 
+	// come and batch belong to the one who is at work, as found and buf do.
+	come, batch []*waiter
+
 	fileMu sync.Mutex
 	closed atomic.Bool // set with fileMu held
 	buf    []byte
