@@ -213,7 +213,7 @@ type Credentials interface {
 	Undo(ctx context.Context, key, by, why string) (evidence string, err error)
 }
 
-// Isolation cuts the host's outbound traffic. *isolation.Firewall
+// Isolation cuts the host's outbound traffic. *isolation.Isolator
 // (incident/evidence/isolation) is one.
 type Isolation interface {
 	Preview(ctx context.Context) (string, error) // the rules; refuses an allow list without venues, channels, database and loopback
@@ -222,7 +222,7 @@ type Isolation interface {
 	Undo(ctx context.Context, key, by, why string) (evidence string, err error) // restores exactly what it found
 }
 
-// Evidence collects and seals what an incident leaves behind. *evidence.Vault
+// Evidence collects and seals what an incident leaves behind. evidence.Vault
 // (incident/evidence) is one.
 type Evidence interface {
 	Preview(ctx context.Context) (string, error) // what would be collected

@@ -61,6 +61,7 @@ const (
 	childDir = "ANDON_RUNBOOK_DIR"
 	planOnly = "ANDON_RUNBOOK_PLAN"
 	killing  = "ANDON_RUNBOOK_KILL"
+	netns    = "ANDON_RUNBOOK_NETNS" // the network namespace that the process runs in
 )
 
 func (d drill) run(t *testing.T) {
@@ -155,7 +156,13 @@ func spawn(t *testing.T, name, dir string, env []string) int {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, os.Args[0], "-test.run=^"+name+"$", "-test.timeout=110s")
+	args := []string{os.Args[0], "-test.run=^" + name + "$", "-test.timeout=110s"}
+	for _, v := range env {
+		if ns, ok := strings.CutPrefix(v, netns+"="); ok {
+			args = append([]string{"ip", "netns", "exec", ns}, args...)
+		}
+	}
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Env = append(append(os.Environ(), childOf+"="+name, childDir+"="+dir), env...)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out

@@ -14,6 +14,9 @@ import (
 	"github.com/andon-go/andon/safety"
 )
 
+// poll is how often is looked whether a hold is there.
+const poll = 20 * time.Millisecond
+
 // halt stops trading. Only Resume, by a named person, lifts it: it is not taken back when
 // a run is aborted.
 func (d Deps) halt() Action {
@@ -55,9 +58,21 @@ func (d Deps) throttle() Action {
 		Plan: func(context.Context) (string, error) {
 			return "would narrow trading: " + safety.ReduceLoad().String(), nil
 		},
-		Do: func(_ context.Context, c Call) (string, error) {
+		Do: func(ctx context.Context, c Call) (string, error) {
 			t := safety.ReduceLoad()
-			return t.String(), d.Cord.Throttle(c.By, why(c), t)
+			if err := d.Cord.Throttle(c.By, why(c), t); err != nil {
+				return "", err
+			}
+			for { // it is in force, and done once it outlives the process
+				if done, said, err := d.held(safety.Active, why(c)); done || err != nil {
+					return said, err
+				}
+				select {
+				case <-ctx.Done():
+					return "", fmt.Errorf("%v is in force, and not on disk: %w", t, ctx.Err())
+				case <-time.After(poll):
+				}
+			}
 		},
 		Done: func(_ context.Context, c Call) (bool, string, error) { return d.held(safety.Active, why(c)) },
 	}
@@ -92,7 +107,7 @@ func (d Deps) readOnly() Action {
 				select {
 				case <-ctx.Done():
 					return "", fmt.Errorf("%s is there, and writes are not held: does the bot's switch watch it? %w", d.ReadOnlyFlag, ctx.Err())
-				case <-time.After(20 * time.Millisecond):
+				case <-time.After(poll):
 				}
 			}
 		},

@@ -70,7 +70,7 @@ func watchFor(ctx context.Context, c Call, most, every time.Duration, look func(
 		began := time.Now()
 		period := began.Sub(last)
 		last = began
-		within, cancel := context.WithTimeout(ctx, every)
+		within, cancel := context.WithTimeout(ctx, max(every, glance))
 		said, err := look(within, period)
 		cancel()
 		number++

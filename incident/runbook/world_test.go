@@ -149,10 +149,10 @@ func (r restore) Verify(_ context.Context, backup string) (string, error) {
 	return "as in " + backup, nil
 }
 
-type isolation struct{ keyed }
+type cutter struct{ keyed }
 
-func (i isolation) Preview(context.Context) (string, error) { return "rules", i.w.cut }
-func (i isolation) Block(_ context.Context, key, _, _ string) (string, error) {
+func (i cutter) Preview(context.Context) (string, error) { return "rules", i.w.cut }
+func (i cutter) Block(_ context.Context, key, _, _ string) (string, error) {
 	return i.w.once(key, "block")
 }
 
@@ -320,7 +320,7 @@ func (w *botWorld) deps() runbook.Deps {
 		Cord: w.sw, Closer: w.closer, Books: w.books, Sequence: w.seq, Checklist: w.list,
 		Protection: safety.ProtectionPolicy{Distance: andon.MustDecimal("0.05"), Instruments: map[string]andon.Instrument{symbol: {Tick: andon.MustDecimal("0.01"), Lot: andon.MustDecimal("0.001")}}},
 		Backups:    backups{w}, Restore: restore{keyed{w, "restore"}}, SecureBackup: restore{keyed{w, "secure-restore"}}, Containers: w, Evidence: vault{w},
-		Settings: settings{keyed{w, "set"}}, Releases: releases{keyed{w, "deploy"}}, Credentials: credentials{keyed{w, "rotate"}}, Isolation: isolation{keyed{w, "block"}},
+		Settings: settings{keyed{w, "set"}}, Releases: releases{keyed{w, "deploy"}}, Credentials: credentials{keyed{w, "rotate"}}, Isolation: cutter{keyed{w, "block"}},
 		Database: runbook.Database{Integrity: saw, Totals: saw, Export: func(_ context.Context, path string) (string, error) {
 			return w.change("export to " + filepath.Base(path)), nil
 		},
