@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -26,9 +29,7 @@ import (
 // staffed is the document with people who can be reached on the channel email.
 func staffed() playbook.Playbook {
 	p := playbook.Default()
-	for name, line := range map[string]string{"primary": "ada@example.com", "secondary": "grace@example.com"} {
-		p.Contacts["on_call_rotation"][name] = line
-	}
+	maps.Copy(p.Contacts["on_call_rotation"], map[string]string{"primary": "ada@example.com", "secondary": "grace@example.com"})
 	return p
 }
 
@@ -153,6 +154,9 @@ func TestAPartThatEndsShutsTheGateAndStopsTheRest(t *testing.T) {
 				}
 				require.Equal(t, safety.Halted, a.Switch.State())
 				require.ErrorIs(t, a.Switch.Check(), safety.ErrDenied)
+				require.True(t, slices.ContainsFunc(a.Switch.Status().Holds, func(h safety.Hold) bool {
+					return h.By == "playbook" && strings.Contains(h.Reason, "console has ended")
+				}), "a hold says why, and stays until a person resumes")
 			})
 		})
 	}

@@ -290,9 +290,7 @@ func TestDefaultIsTheDocument_Recovery(t *testing.T) {
 		require.Equal(t, want, got.Every, row[0])
 	}
 	var want, got [][]string
-	for _, m := range all(under(t, doc, "### Recovery Priority Order"), `^\d\. \*\*(.+)\*\* - (.+)$`) {
-		want = append(want, m)
-	}
+	want = append(want, all(under(t, doc, "### Recovery Priority Order"), `^\d\. \*\*(.+)\*\* - (.+)$`)...)
 	for _, s := range p.Priority {
 		got = append(got, []string{s.Name, s.Purpose})
 	}

@@ -49,6 +49,9 @@ func (p Playbook) people() []*Problem {
 				problems = append(problems, problem(join("contacts", g, name), "is in the group %q too, and roles name contacts without their group", other))
 			}
 			group[name] = g
+			if g == "" || name == "" {
+				problems = append(problems, problem(join("contacts", g, name), "has no name"))
+			}
 			if p.Contacts[g][name] == "" {
 				problems = append(problems, problem(join("contacts", g, name), "is empty: nobody could be reached"))
 			}
@@ -64,6 +67,9 @@ func (p Playbook) people() []*Problem {
 	}
 	onDuty := map[string]bool{}
 	for _, role := range slices.Sorted(maps.Keys(p.Roles)) {
+		if role == "" {
+			problems = append(problems, problem(join("roles", ""), "has no name"))
+		}
 		for i, name := range p.Roles[role] {
 			unknown(fmt.Sprintf("%s[%d]", join("roles", string(role)), i), name)
 			onDuty[name] = true

@@ -136,6 +136,9 @@ func (p Playbook) places() []*Problem {
 		problems = append(problems, problem("files.read_only", "is the file of emergency_stop too"))
 	}
 	for _, name := range slices.Sorted(maps.Keys(p.URLs)) {
+		if name == "" {
+			problems = append(problems, problem(join("urls", name), "has no name"))
+		}
 		if u, err := url.Parse(p.URLs[name]); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 			problems = append(problems, problem(join("urls", name), "is %q, want an http or https URL", p.URLs[name]))
 		}
