@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/andon-go/andon/internal/crashtest"
@@ -157,6 +158,9 @@ func TestRevisionsThatAreNoneAreRefused(t *testing.T) {
 	for _, rev := range []string{"", "--help", "-n1", "nothing", "main main", "main\n", "main:bot.py", "0000000000000000000000000000000000000000"} {
 		_, err := r.Deploy(t.Context(), "k", "alice", "x", rev)
 		require.ErrorIs(t, err, gitrelease.ErrNoRevision, "%q", rev)
+		if strings.HasPrefix(rev, "-") {
+			require.ErrorContains(t, err, "begins with a dash", "git does not see it")
+		}
 		_, err = r.Preview(t.Context(), rev)
 		require.ErrorIs(t, err, gitrelease.ErrNoRevision, "%q", rev)
 	}
