@@ -187,6 +187,13 @@ func TestDiffHidesTheValuesOfEnv(t *testing.T) {
 	diff, err = open(t, config(dir)).Diff(t.Context(), "old.env")
 	require.NoError(t, err)
 	require.NotContains(t, diff, "limit")
+	require.NoError(t, os.Mkdir(filepath.Join(repo, "config"), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(repo, "config", "a.json"), []byte("{}\n"), 0o644))
+	_, err = git(repo, "add", "config")
+	require.NoError(t, err)
+	diff, err = open(t, config(dir)).Diff(t.Context(), ".env", "config/") // as the playbook has it
+	require.NoError(t, err)
+	require.Contains(t, diff, "+{}")
 }
 
 func TestADamagedRepositoryIsNotDeployed(t *testing.T) {

@@ -235,7 +235,7 @@ func (s *Store) planFile(p *Plan, configured string, names []string) error {
 		}
 		p.edits, p.Changes = append(p.edits, e), append(p.Changes, e.Change)
 	}
-	errs = append(errs, s.readBack(d, path, names, p.values))
+	errs = append(errs, s.readBack(d, configured, names, p.values))
 	if !bytes.Equal(f.Before, f.After) {
 		p.files = append(p.files, f)
 	}
@@ -243,14 +243,14 @@ func (s *Store) planFile(p *Plan, configured string, names []string) error {
 }
 
 // readBack makes sure that the new text says what was asked for.
-func (s *Store) readBack(d document, path string, names []string, values map[string]string) error {
+func (s *Store) readBack(d document, configured string, names []string, values map[string]string) error {
 	var errs []error
 	for _, name := range names {
 		if c, err := d.get(name); err == nil && c.Value != values[name] {
-			errs = append(errs, fmt.Errorf("%s: %s would not read it back as it was given", name, filepath.Base(path)))
+			errs = append(errs, fmt.Errorf("%s: %s would not read it back as it was given", name, filepath.Base(configured)))
 		}
 	}
-	if path == s.cfg.Env {
+	if configured == s.cfg.Env {
 		errs = append(errs, s.pingsInTime(d))
 	}
 	return errors.Join(errs...)

@@ -439,6 +439,8 @@ func TestALinkIsFollowedKnowingly(t *testing.T) {
 	diff, err := s.Preview(t.Context(), map[string]string{"MCP_ENABLED": "false"})
 	require.NoError(t, err)
 	require.Contains(t, diff, real)
+	_, err = s.Preview(t.Context(), map[string]string{"EXCHANGE__WEBSOCKET_PING_INTERVAL": "30"})
+	require.ErrorContains(t, err, "shorter than", "what is checked of the file is checked behind a link too")
 	_, err = s.Set(t.Context(), "k", "alice", "slow", map[string]string{"MCP_ENABLED": "false"})
 	require.NoError(t, err)
 	require.Contains(t, read(t, real), "MCP_ENABLED=false")
