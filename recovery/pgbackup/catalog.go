@@ -268,18 +268,7 @@ func (r *reader) enums(ctx context.Context) error {
 
 func (r *reader) sequences(ctx context.Context) error {
 	var s Sequence
-	if err := r.each(ctx, `WITH used AS (
-			SELECT d.objid AS seq, d.refobjid AS rel, d.refobjsubid AS col, d.deptype = 'i' AS identity FROM pg_depend d
-				WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = ANY ($1) AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i')
-			UNION SELECT d.refobjid, NULL, NULL, false FROM pg_attrdef f JOIN pg_depend d ON d.classid = 'pg_attrdef'::regclass AND d.objid = f.oid
-				WHERE f.adrelid = ANY ($1) AND d.refclassid = 'pg_class'::regclass
-				AND NOT EXISTS (SELECT FROM pg_depend o WHERE o.classid = 'pg_class'::regclass AND o.objid = d.refobjid AND o.refclassid = 'pg_class'::regclass
-					AND o.refobjid = ANY ($1) AND o.deptype IN ('a', 'i')))
-		SELECT n.nspname, c.relname, format_type(q.seqtypid, NULL), q.seqstart, q.seqincrement, q.seqmin, q.seqmax, q.seqcache, q.seqcycle,
-			coalesce(tn.nspname || '.' || t.relname, ''), coalesce(a.attname, ''), used.identity
-		FROM used JOIN pg_class c ON c.oid = used.seq AND c.relkind = 'S' JOIN pg_namespace n ON n.oid = c.relnamespace JOIN pg_sequence q ON q.seqrelid = c.oid
-		LEFT JOIN pg_class t ON t.oid = used.rel LEFT JOIN pg_namespace tn ON tn.oid = t.relnamespace
-		LEFT JOIN pg_attribute a ON a.attrelid = used.rel AND a.attnum = used.col ORDER BY 1, 2`,
+	if err := r.each(ctx, sequencesOf,
 		[]any{&s.Schema, &s.Name, &s.Type, &s.Start, &s.Increment, &s.Min, &s.Max, &s.Cache, &s.Cycle, &s.Table, &s.Column, &s.Identity},
 		func() error {
 			r.schema.Sequences = append(r.schema.Sequences, s)

@@ -64,8 +64,12 @@
 //	enums, sequences  and where each of them stands
 //	schema.sql        everything else, as text, where pg_dump is there
 //
-// A stream has rows of the tables, not their definitions or sequences: a restore goes no
-// further than the first change of a definition, and sets sequences past their columns.
+// A stream has the rows of the tables, and where their sequences stand: as of a moment
+// after each commit, as of at most StreamConfig.Every ago where nothing is committed, and as
+// of its end. A restore sets a sequence past all that was ever drawn, as far as the log has
+// it, and past its column. Definitions are not in a stream: a table that is altered,
+// replaced, added as a partition or dropped is noticed within StreamConfig.Every, OnAlarm is
+// told (ErrAltered), and a restore goes no further than there until a new base was taken.
 // Large objects are not in a backup, and the manifest says so. Tables with policies, rules,
 // extended statistics or plain inheritance are refused. PostgreSQL 14 is the oldest that
 // is supported.
@@ -75,13 +79,13 @@
 //	Backup       ErrBlocked: gave way to a lock; ErrBusy; ErrUnsupported; ErrNothing. Nothing is left
 //	             of it; after a kill it is listed as Writing and never counts
 //	PlanRestore  recovery.ErrNotVerified, ErrSchema: tables were altered since; ErrUnsupported
-//	             with a Log: ErrGap, recovery.ErrUnproven: the log does not show what was asked for
+//	             with a Log: ErrGap, ErrAltered, recovery.ErrUnproven: the log does not show what was asked for
 //	Restore      ErrLive, ErrMoved, ErrDiffers, recovery.ErrDamaged, recovery.ErrNotRecorded: nothing was
 //	             changed. ErrOutcomeUnknown: apply the same plan again, which settles it
 //
 //	Repair       ErrMoved, ErrTooMany, ErrUnsupported: no primary key
 //	Run          of a Stream: ErrNoIdentity, ErrUnbounded, a log that cannot be written. It goes on over
-//	             a gap, and tells OnAlarm: ErrGap, a new base backup is due; ErrRetained
+//	             a gap, and tells OnAlarm: ErrGap, ErrAltered: a new base backup is due; ErrRetained
 //
 // After a kill, a cut connection or a stopped server apply the plan again: what was left
 // half built is built anew, and a plan that was applied changes nothing.

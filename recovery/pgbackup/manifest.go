@@ -37,7 +37,8 @@ type Source struct {
 
 // TableData says where the rows of a table are.
 type TableData struct {
-	Table   string   `json:"table"` // schema.table
+	Table   string   `json:"table"`         // schema.table
+	OID     int64    `json:"oid,omitempty"` // of the table that it was
 	Columns []string `json:"columns"`
 	Rows    int64    `json:"rows"`
 	Bytes   int64    `json:"bytes"` // of the rows, before compression

@@ -121,6 +121,9 @@ func (p Plan) String() string {
 	if p.Replay != nil {
 		fmt.Fprintf(&b, "  then %d changes of %d transactions from %s, up to %v, the last of them at %s\n",
 			p.Replay.Changes, p.Replay.Transactions, p.Replay.Log, p.Replay.Last, p.Replay.LastAt.Format(time.RFC3339Nano))
+		for _, q := range p.Replay.Sequences {
+			fmt.Fprintf(&b, "  sequence %s goes on after %d at least\n", q.Sequence, q.Last)
+		}
 	}
 	for _, t := range p.Gone {
 		fmt.Fprintf(&b, "  %s: not in the backup; its %d rows are kept with its table\n", t.Table, t.Live.Rows)
@@ -278,7 +281,7 @@ func (s *Store) planRestore(ctx context.Context, req Request, now time.Time) (p 
 		return p, err
 	}
 	if req.Log != "" {
-		if p.Replay, err = planReplay(ctx, conn, req, &src.d, chosen); err != nil {
+		if p.Replay, err = planReplay(ctx, conn, req, &src.d, chosen, true); err != nil {
 			return p, err
 		}
 	}

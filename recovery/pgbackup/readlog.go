@@ -60,23 +60,25 @@ type LogSpan struct {
 // compared with what was written: *recovery.DamagedError names the segment that differs.
 // A transaction is held in memory whole.
 func ReadLog(ctx context.Context, dir string, f func(Transaction) error) (LogSpan, error) {
-	return readLog(ctx, dir, func(*Transaction) bool { return true }, f)
+	return readLog(ctx, dir, nil, func(*Transaction) bool { return true }, f)
 }
 
 // readLog is ReadLog of the transactions that want, given them without their changes and
-// End, asks for. Of the others nothing is decoded.
-func readLog(ctx context.Context, dir string, want func(*Transaction) bool, f func(Transaction) error) (LogSpan, error) {
+// End, asks for. Of the others nothing is decoded. The stream's own messages about tables
+// and sequences are given to aside, if that is set.
+func readLog(ctx context.Context, dir string, aside func(walFrame) error, want func(*Transaction) bool, f func(Transaction) error) (LogSpan, error) {
 	names, err := segments(dir)
 	if err != nil {
 		return LogSpan{}, err
 	}
-	r := &logReader{want: want, use: f, relations: map[uint32]*pglogrepl.RelationMessage{}}
+	r := &logReader{aside: aside, want: want, use: f, relations: map[uint32]*pglogrepl.RelationMessage{}}
 	_, err = scanLog(ctx, dir, names, r.message)
 	return r.span, err
 }
 
 // logReader puts transactions together.
 type logReader struct {
+	aside     func(walFrame) error
 	want      func(*Transaction) bool
 	use       func(Transaction) error
 	relations map[uint32]*pglogrepl.RelationMessage
@@ -98,6 +100,11 @@ func (r *logReader) message(f walFrame) error {
 			r.gaps++
 		}
 		r.begun, r.open, r.span.From = true, false, f.lsn
+		return nil
+	case tablesMessage, sequencesMessage:
+		if r.aside != nil {
+			return r.aside(f)
+		}
 		return nil
 	}
 	switch pglogrepl.MessageType(f.message[0]) {

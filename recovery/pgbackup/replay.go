@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -22,6 +23,10 @@ type Replay struct {
 	Changes      int64         `json:"changes"` // of the restored tables
 	Last         pglogrepl.LSN `json:"last"`    // the commit of the last transaction; 0: none
 	LastAt       time.Time     `json:"last_at"`
+
+	// Sequences are those that stood further than in the backup. They never go back, not
+	// even with the rows: a value that was drawn is not drawn again.
+	Sequences []SequenceAt `json:"sequences,omitempty"`
 }
 
 // seenBy tells which transactions a snapshot sees.
@@ -67,16 +72,21 @@ func (s seenBy) sees(xid uint32) bool {
 
 // replayed calls f for each transaction of the log that the backup does not hold and
 // that want, see readLog, asks for.
-func replayed(ctx context.Context, dir string, d *Details, want func(*Transaction) bool, f func(Transaction) error) (LogSpan, error) {
+func replayed(ctx context.Context, dir string, d *Details, aside func(walFrame) error, want func(*Transaction) bool, f func(Transaction) error) (LogSpan, error) {
 	seen, err := parseSnapshot(d.Source.Snapshot)
 	if err != nil {
 		return LogSpan{}, err
 	}
-	return readLog(ctx, dir, func(x *Transaction) bool { return !seen.sees(x.XID) && want(x) }, f)
+	return readLog(ctx, dir, aside, func(x *Transaction) bool { return !seen.sees(x.XID) && want(x) }, f)
 }
 
-// planReplay finds out how far the log goes and whether it fits the backup.
-func planReplay(ctx context.Context, conn *pgx.Conn, req Request, d *Details, chosen []*Table) (*Replay, error) {
+// planReplay finds out how far the log goes and whether it fits the backup. If whole, it
+// must hold the changes of each chosen table.
+func planReplay(ctx context.Context, conn *pgx.Conn, req Request, d *Details, chosen []*Table, whole bool) (*Replay, error) {
+	base, err := pglogrepl.ParseLSN(d.Source.LSN)
+	if err != nil {
+		return nil, fmt.Errorf("the position of the backup is not known: %w", err)
+	}
 	r := &Replay{Log: req.Log}
 	tables := map[string]*Table{}
 	for _, t := range chosen {
@@ -89,7 +99,20 @@ func planReplay(ctx context.Context, conn *pgx.Conn, req Request, d *Details, ch
 		stopped = stopped || req.BeforeXID != 0 && found || req.UntilLSN != 0 && x.Commit >= req.UntilLSN || !req.UntilTime.IsZero() && x.At.After(req.UntilTime)
 		return !stopped
 	}
-	span, err := replayed(ctx, req.Log, d, want, func(x Transaction) error {
+	facts := &judge{base: base, d: d, chosen: chosen, whole: whole}
+	stand := Schema{Sequences: slices.Clone(d.Schema.Sequences)}
+	moved := map[string]SequenceAt{}
+	aside := func(f walFrame) error {
+		all, err := stand.advance(f)
+		for _, at := range all {
+			moved[at.Sequence] = at
+		}
+		if err != nil || stopped {
+			return err
+		}
+		return facts.look(f)
+	}
+	span, err := replayed(ctx, req.Log, d, aside, want, func(x Transaction) error {
 		n := int64(0)
 		for _, c := range x.Changes {
 			t := tables[c.Table]
@@ -109,10 +132,6 @@ func planReplay(ctx context.Context, conn *pgx.Conn, req Request, d *Details, ch
 	if err != nil {
 		return nil, fmt.Errorf("the log: %w", err)
 	}
-	base, err := pglogrepl.ParseLSN(d.Source.LSN)
-	if err != nil {
-		return nil, fmt.Errorf("the position of the backup is not known: %w", err)
-	}
 	switch {
 	case span.From > base:
 		return nil, fmt.Errorf("the log holds what happened after %v, and the backup is of %v: %w", span.From, base, ErrGap)
@@ -124,6 +143,12 @@ func planReplay(ctx context.Context, conn *pgx.Conn, req Request, d *Details, ch
 		return nil, &recovery.UnprovenError{What: "the log", Err: fmt.Errorf("it has no transaction %d after the backup", req.BeforeXID)}
 	case !req.UntilTime.IsZero() && !stopped:
 		return nil, &recovery.UnprovenError{What: "the log", Err: fmt.Errorf("nothing in it is after %v, so that it is not known whether it is complete up to then: leave the time out, for all that it holds", req.UntilTime)}
+	}
+	if err := facts.verdict(); err != nil {
+		return nil, fmt.Errorf("the log: %w", err)
+	}
+	for _, name := range slices.Sorted(maps.Keys(moved)) {
+		r.Sequences = append(r.Sequences, moved[name])
 	}
 	return r, nil
 }
@@ -178,7 +203,11 @@ func (r *restoration) replay(ctx context.Context, conn *pgx.Conn) error {
 	a := &applier{r: r, conn: conn}
 	done := Replay{Log: r.p.Replay.Log}
 	want := func(x *Transaction) bool { return x.Commit <= r.p.Replay.Last }
-	_, err := replayed(ctx, r.p.Replay.Log, r.m, want, func(x Transaction) error {
+	aside := func(f walFrame) error {
+		_, err := r.m.Schema.advance(f)
+		return err
+	}
+	_, err := replayed(ctx, r.p.Replay.Log, r.m, aside, want, func(x Transaction) error {
 		n := int64(0)
 		for i, c := range x.Changes {
 			if !r.l.restore[c.Table] {

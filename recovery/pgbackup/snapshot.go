@@ -275,7 +275,7 @@ func (w *snapshot) tasks() []task {
 		}
 		rel := w.rels[t.String()]
 		rows += rel.rows
-		w.d.Data = append(w.d.Data, TableData{Table: t.String(), Columns: t.stored()})
+		w.d.Data = append(w.d.Data, TableData{Table: t.String(), OID: w.rels[t.String()].oid, Columns: t.stored()})
 		d := &w.d.Data[len(w.d.Data)-1]
 		d.Pieces = w.split(t.String(), rel)
 		for j := range d.Pieces {

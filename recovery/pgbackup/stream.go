@@ -55,11 +55,13 @@ type StreamConfig struct {
 	// before it is synced to disk. Defaults to 2 ms.
 	Linger time.Duration
 
-	// Every is how often the slot is looked at. Defaults to 5 s.
+	// Every is how often the slot and the definitions of the tables are looked at, and
+	// the sequences while nothing is committed. Defaults to 5 s.
 	Every time.Duration
 
-	// OnAlarm, if set, is told what a person must know: too much WAL is retained, or
-	// changes were lost (ErrGap) and a new base backup is due. It must not block.
+	// OnAlarm, if set, is told what a person must know: too much WAL is retained
+	// (ErrRetained), or changes were lost (ErrGap) or a table altered (ErrAltered) and a
+	// new base backup is due. It must not block.
 	OnAlarm func(error)
 
 	// Logger gets what happens to the connection. Defaults to slog.Default().
@@ -144,7 +146,13 @@ type StreamStatus struct {
 	Transactions int64 // that came since Run began
 	Retained     int64 // bytes of WAL that the server holds back, as of the last look
 	Gaps         int   // since Run began
-	Err          error // why the last connection ended
+
+	// BaseDue is the last position where changes were lost (ErrGap) or a table was
+	// altered (ErrAltered): a base backup of an earlier one does not reach over it. 0
+	// is none in this log.
+	BaseDue pglogrepl.LSN
+
+	Err error // why the last connection ended
 }
 
 // Stream keeps every committed change of some tables, by logical replication. What is
@@ -229,8 +237,22 @@ func (s *Stream) session(ctx context.Context, connected func()) (err error) {
 		return err
 	}
 	defer disconnect(ctx, watch)
+	s.note(func(st *StreamStatus) { st.BaseDue = max(st.BaseDue, log.baseDue) })
+	first := log.tables == nil
 	if err := s.prepare(ctx, watch, log); err != nil {
 		return err
+	}
+	look, err := newLookout(ctx, s, watch, log)
+	if err != nil {
+		return err
+	}
+	if first { // before anybody takes a base
+		for _, f := range look.box.take(1<<64 - 1) {
+			log.add(f)
+		}
+		if err := log.sync(); err != nil {
+			return final(err)
+		}
 	}
 	repl, err := s.connect(ctx, true)
 	if err != nil {
@@ -244,21 +266,29 @@ func (s *Stream) session(ctx context.Context, connected func()) (err error) {
 	}
 	connected()
 	s.note(func(st *StreamStatus) { st.Connected, st.Err = true, nil })
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
+	within, cancel := context.WithCancelCause(ctx)
 	var wg sync.WaitGroup
-	defer wg.Wait()
-	wg.Go(func() { cancel(s.lookOut(ctx, watch)) })
-	r := &receiver{s: s, log: log, conn: repl.PgConn(), acked: log.durable}
-	err = r.run(ctx)
+	wg.Go(func() { cancel(look.run(within)) })
+	r := &receiver{s: s, log: log, box: &look.box, conn: repl.PgConn(), acked: log.durable}
+	err = r.run(within)
 	cancel(err)
-	return err
+	wg.Wait()
+	if _, broken := errors.AsType[*finalError](err); broken || ctx.Err() == nil {
+		return err
+	}
+	// A stream that is ended in peace knows where the sequences stood.
+	if late := look.last(ctx); late != nil {
+		s.cfg.Logger.WarnContext(ctx, "stream: where the sequences stand at the end is not known", "error", late)
+	}
+	r.adopt()
+	return errors.Join(err, final(log.sync()))
 }
 
 func (s *Stream) connect(ctx context.Context, replication bool) (*pgx.Conn, error) {
 	cfg := s.cfg.Conn.Copy()
 	maps.Copy(cfg.RuntimeParams, session)
 	cfg.RuntimeParams["application_name"] = "andon pgbackup stream"
+	cfg.RuntimeParams["lock_timeout"] = "1000" // a look waits for nobody's DDL for long
 	if replication {
 		cfg.RuntimeParams["replication"] = "database"
 	}
@@ -335,7 +365,7 @@ func (s *Stream) gap(log *walLog, at pglogrepl.LSN, why string) error {
 	if err := s.mark(log, walFrame{at, append([]byte{gapMessage}, why...)}); err != nil {
 		return err
 	}
-	s.note(func(st *StreamStatus) { st.Gaps++ })
+	s.note(func(st *StreamStatus) { st.Gaps, st.BaseDue = st.Gaps+1, max(st.BaseDue, at) })
 	s.cfg.OnAlarm(fmt.Errorf("%w: %s", ErrGap, why))
 	return nil
 }
@@ -390,39 +420,16 @@ func (s *Stream) publish(ctx context.Context, conn *pgx.Conn) error {
 	return run(ctx, conn, []string{"CREATE PUBLICATION " + ident(s.cfg.Name) + " FOR TABLE " + tables})
 }
 
-// lookOut looks at the slot now and then: how much WAL it holds back, and whether it
-// is still there.
-func (s *Stream) lookOut(ctx context.Context, conn *pgx.Conn) error {
-	alarmed := false
-	for tick := time.NewTicker(s.cfg.Every); ; {
-		var retained int64
-		err := conn.QueryRow(ctx, `SELECT coalesce(pg_wal_lsn_diff(pg_current_wal_lsn(), restart_lsn), 0)::int8 FROM pg_replication_slots WHERE slot_name = $1`, s.cfg.Name).Scan(&retained)
-		if err != nil {
-			tick.Stop()
-			return fmt.Errorf("looking at the slot: %w", err)
-		}
-		s.note(func(st *StreamStatus) { st.Retained = retained })
-		if retained > s.cfg.MaxRetained && !alarmed {
-			s.cfg.OnAlarm(fmt.Errorf("%w: %d bytes, at most %d should be", ErrRetained, retained, s.cfg.MaxRetained))
-		}
-		alarmed = retained > s.cfg.MaxRetained
-		select {
-		case <-ctx.Done():
-			tick.Stop()
-			return ctx.Err()
-		case <-tick.C:
-		}
-	}
-}
-
 // receiver takes the messages of one connection.
 type receiver struct {
 	s    *Stream
 	log  *walLog
+	box  *box
 	conn *pgconn.PgConn
 
 	open    bool          // within a transaction
 	skip    bool          // the transaction is in the log already
+	drawn   bool          // a transaction came since sequences were asked for
 	dirty   time.Time     // when the first message came that is not synced; zero: none
 	upTo    pglogrepl.LSN // what will be durable with the next sync
 	said    pglogrepl.LSN // up to where the log says that it is complete
@@ -442,6 +449,9 @@ func (r *receiver) run(ctx context.Context) error {
 		if !r.dirty.IsZero() {
 			deadline = r.dirty.Add(r.s.cfg.Linger)
 		}
+		if soon := time.Now().Add(glance); r.box.waiting() && soon.Before(deadline) {
+			deadline = soon
+		}
 		wait, cancel := context.WithDeadline(ctx, deadline)
 		msg, err := r.conn.ReceiveMessage(wait)
 		cancel()
@@ -453,12 +463,23 @@ func (r *receiver) run(ctx context.Context) error {
 				return err
 			}
 		}
+		r.adopt()
 		now := time.Now()
 		due := !r.dirty.IsZero() && (now.Sub(r.dirty) >= r.s.cfg.Linger || len(r.log.buf) >= unsynced)
 		if due || now.After(r.replyBy) {
 			if err := r.acknowledge(ctx, now); err != nil {
 				return err
 			}
+		}
+	}
+}
+
+// adopt puts into the log what the lookout found.
+func (r *receiver) adopt() {
+	for _, f := range r.box.take(r.upTo) {
+		r.log.add(f)
+		if r.dirty.IsZero() {
+			r.dirty = time.Now()
 		}
 	}
 }
@@ -513,7 +534,7 @@ func (r *receiver) change(x pglogrepl.XLogData) error {
 		r.open = false
 		r.upTo, r.upToAt = max(r.upTo, c.TransactionEndLSN), c.CommitTime
 		if !r.skip {
-			r.log.commit, r.said = c.CommitLSN, c.TransactionEndLSN
+			r.log.commit, r.said, r.drawn = c.CommitLSN, c.TransactionEndLSN, true
 			r.s.note(func(st *StreamStatus) { st.Transactions++ })
 		}
 	}
@@ -549,6 +570,10 @@ func (r *receiver) acknowledge(ctx context.Context, now time.Time) error {
 		r.dirty = time.Time{}
 		r.log.durable = max(r.log.durable, r.upTo)
 		r.s.note(func(st *StreamStatus) { st.Durable, st.DurableAt = r.log.durable, r.upToAt })
+		if r.drawn {
+			r.drawn = false
+			r.box.ask()
+		}
 	}
 	if r.log.durable == 0 {
 		return nil

@@ -116,7 +116,7 @@ func (s *Store) planUndo(ctx context.Context, req UndoRequest, now time.Time) (p
 		return p, err
 	}
 	defer disconnect(ctx, conn)
-	if _, err := planReplay(ctx, conn, bounds, &src.d, pointers(src.d.Schema.Tables)); err != nil {
+	if _, err := planReplay(ctx, conn, bounds, &src.d, pointers(src.d.Schema.Tables), false); err != nil {
 		return p, err
 	}
 	tables, at, err := s.touched(ctx, conn, req, src, now)
@@ -190,7 +190,7 @@ func (s *Store) touched(ctx context.Context, conn *pgx.Conn, req UndoRequest, sr
 	var at time.Time
 	rows := 0
 	mine := func(x *Transaction) bool { return x.XID == req.XID }
-	_, err := replayed(ctx, req.Log, &src.d, mine, func(x Transaction) error {
+	_, err := replayed(ctx, req.Log, &src.d, nil, mine, func(x Transaction) error {
 		at = x.At
 		for i := range x.Changes {
 			c := &x.Changes[i]
@@ -345,7 +345,7 @@ func (t *undone) binaryKeys(ctx context.Context, conn *pgx.Conn) (map[string]str
 func follow(ctx context.Context, req UndoRequest, d *Details, tables map[string]*undone) error {
 	past := false
 	all := func(*Transaction) bool { return true }
-	_, err := replayed(ctx, req.Log, d, all, func(x Transaction) error {
+	_, err := replayed(ctx, req.Log, d, nil, all, func(x Transaction) error {
 		mine := x.XID == req.XID
 		if mine {
 			for _, t := range tables {

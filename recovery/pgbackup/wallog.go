@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -51,6 +52,9 @@ func (c chain) next(parts ...[]byte) (n chain) {
 const (
 	markMessage = 'm' // everything before its position is in the log
 	gapMessage  = 'g' // what happened just before it is not: why, as text
+
+	tablesMessage    = 'd' // what all tables were then, as JSON of definitions
+	sequencesMessage = 'q' // where sequences stood that have moved, as JSON of SequenceAt
 )
 
 // walFrame is one message of the log, valid during the call that gives it.
@@ -70,6 +74,11 @@ type walLog struct {
 	buf     []byte
 	durable pglogrepl.LSN // everything before it is in the log, synced
 	commit  pglogrepl.LSN // of the last transaction in it
+
+	tables    []definition          // as it says them last; nil: it does not
+	sequences map[string]SequenceAt // by name
+	begun     bool                  // its first gap is where it begins
+	baseDue   pglogrepl.LSN         // see StreamStatus
 }
 
 // openLog opens the log of a directory, which it makes, for writing. What a crash left
@@ -78,15 +87,12 @@ func openLog(ctx context.Context, dir string, maxBytes int64) (_ *walLog, err er
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	l := &walLog{dir: dir, max: maxBytes}
+	l := &walLog{dir: dir, max: maxBytes, sequences: map[string]SequenceAt{}}
 	names, err := segments(dir)
 	if err != nil {
 		return nil, err
 	}
-	end, err := scanLog(ctx, dir, names, func(f walFrame) error {
-		l.seen(f)
-		return nil
-	})
+	end, err := scanLog(ctx, dir, names, l.seen)
 	if err != nil {
 		return nil, err
 	}
@@ -111,8 +117,8 @@ func openLog(ctx context.Context, dir string, maxBytes int64) (_ *walLog, err er
 	return l, err
 }
 
-// seen notes what a frame makes durable.
-func (l *walLog) seen(f walFrame) {
+// seen notes what a frame makes durable, and what it says of tables and sequences.
+func (l *walLog) seen(f walFrame) error {
 	switch f.message[0] {
 	case byte(pglogrepl.MessageTypeCommit):
 		var c pglogrepl.CommitMessage
@@ -121,7 +127,27 @@ func (l *walLog) seen(f walFrame) {
 		}
 	case markMessage:
 		l.durable = max(l.durable, f.lsn)
+	case gapMessage:
+		if l.begun {
+			l.baseDue = max(l.baseDue, f.lsn)
+		}
+		l.begun = true
+	case tablesMessage:
+		if l.tables != nil {
+			l.baseDue = max(l.baseDue, f.lsn)
+		}
+		l.tables = nil
+		return json.Unmarshal(f.message[1:], &l.tables)
+	case sequencesMessage:
+		var all []SequenceAt
+		if err := json.Unmarshal(f.message[1:], &all); err != nil {
+			return err
+		}
+		for _, s := range all {
+			l.sequences[s.Sequence] = s
+		}
 	}
+	return nil
 }
 
 func segmentName(n int) string { return fmt.Sprintf("%08d.wal", n) }
