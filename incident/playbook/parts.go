@@ -280,6 +280,9 @@ func (a *Assembly) steps() runbook.Deps {
 	if d.Checklist == nil && a.Checklist != nil {
 		d.Checklist = a.Checklist
 	}
+	if d.Evidence == nil && a.Evidence != nil {
+		d.Evidence = evidence.Vault{Collector: a.Evidence}
+	}
 	if d.Notify.Alert.Do == nil {
 		d.Notify.Alert = runbook.Action{Do: a.alerted, Again: true}
 	}
