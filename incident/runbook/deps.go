@@ -245,7 +245,8 @@ type Database struct {
 	Vacuum      Look                                                             // vacuumdb -z: it changes no row, and may be done again
 }
 
-// Host is what is looked at on the machine. runbook/host has what each field does.
+// Host is what is looked at on the machine. incident/evidence/host, incident/detect/host and
+// recovery/diagnose have what most fields do.
 type Host struct {
 	Disk      Look                                                            // df -h
 	Memory    Look                                                            // free -m

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -322,5 +323,25 @@ func TestDepsAreChecked(t *testing.T) {
 	})
 	for _, want := range []string{"WatchFor", `Venues["x"] is nil`, `Books["y"] is nil`, "Protection"} {
 		require.ErrorContains(t, err, want)
+	}
+}
+
+// A flag that nobody hears is no hold: the step fails, and does not say that writes are
+// held.
+func TestReadOnlyIsHeardOrFails(t *testing.T) {
+	w := newWorld(t)
+	d := w.deps()
+	d.ReadOnlyFlag = filepath.Join(t.TempDir(), "ELSEWHERE") // which the switch does not watch
+	for _, s := range runbook.DataCorruption(d).Steps {
+		if s.Name != "read-only" {
+			continue
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+		defer cancel()
+		_, err := s.Do(ctx, runbook.Call{})
+		require.ErrorContains(t, err, "does the bot's switch watch it?")
+		done, _, err := s.Done(t.Context(), runbook.Call{})
+		require.NoError(t, err)
+		require.False(t, done)
 	}
 }
