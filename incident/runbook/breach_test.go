@@ -54,8 +54,6 @@ func TestSecurityBreachOnTheRealThings(t *testing.T) {
 	var box *dockertest.Sandbox
 	var key *age.X25519Identity
 	var ns string
-	keys := func(dir string) keyring { return keyring{filed: filed{filepath.Join(dir, "keys.json")}, test: works} }
-	vars := func(dir string) filed { return filed{filepath.Join(dir, "settings.json")} }
 	drill{
 		runbook: "Security Breach", skip: []string{"close-all"}, params: map[string]string{runbook.Whitelist: "192.0.2.7"},
 		fault: func(t *testing.T, dir string, _ *andontest.Venue) []string {
@@ -71,12 +69,14 @@ func TestSecurityBreachOnTheRealThings(t *testing.T) {
 			require.NoError(t, os.MkdirAll(filepath.Join(dir, "bot", "logs"), 0o700))
 			require.NoError(t, os.WriteFile(filepath.Join(dir, "bot", "logs", "trading_bot.log"), []byte("401 Unauthorized from 203.0.113.9\n"), 0o600))
 			require.NoError(t, os.WriteFile(filepath.Join(dir, "bot", ".env"), []byte("EXCHANGE__CDP_PRIVATE_KEY=hunter2\n"), 0o600))
-			require.NoError(t, keys(dir).write(fileState{Values: map[string]string{"coinbase": "key"}, Was: map[string]map[string]string{}}))
+			hold(t, dir)
+			repository(t, dir)
 			return append(env, netns+"="+ns, recipient+"="+key.Recipient().String())
 		},
 		deps: func(t *testing.T, dir string, b *bot) {
 			s := stack(t, dir, b)
-			b.Containers, b.Credentials, b.Settings = s, keys(dir), vars(dir)
+			b.Containers, b.Credentials, b.Settings = s, keysOf(t, dir, b.manager, "none"), variables(t, dir, b.manager)
+			b.Releases = releasesOf(t, dir, b.manager)
 			c, err := evidence.New(evidence.Config{
 				Dir: filepath.Join(dir, "incidents"), Recipients: []string{os.Getenv(recipient)}, Log: quiet, Place: "rack 4", Recorder: b.manager,
 				Items: []evidence.Item{evidence.Files("logs", filepath.Join(dir, "bot", "logs")), evidence.Files("config", filepath.Join(dir, "bot", ".env"))},
@@ -110,14 +110,13 @@ func TestSecurityBreachOnTheRealThings(t *testing.T) {
 				}
 			}
 			rules := sh(t, "ip", "netns", "exec", ns, "nft", "list", "ruleset")
-			return fmt.Sprintf("running %v, started %d times; %d archives of %v; tables %d, allows the venue %v; keys %s; settings %s",
-				state.State.Running, starts(t, box), len(archives), files, strings.Count(rules, "table "), strings.Contains(rules, "192.0.2.1"), keys(dir).file(t), vars(dir).file(t))
+			return fmt.Sprintf("running %v, started %d times; %d archives of %v; tables %d, allows the venue %v; key %s; version %s; settings %s",
+				state.State.Running, starts(t, box), len(archives), files, strings.Count(rules, "table "), strings.Contains(rules, "192.0.2.1"), inUse(t, dir), running(t, dir), set(t, dir))
 		},
 		want: func(t *testing.T, dir, end string) {
 			require.Contains(t, end, "running true, started 2 times; 1 archives of [trading_bot.log .env]")
 			require.Contains(t, end, "allows the venue true")
-			require.Contains(t, end, "keys map[coinbase:key+], written 2 times")
-			require.Contains(t, end, "settings map[SECURITY__ENABLE_2FA:true SECURITY__IP_WHITELIST:192.0.2.7], written 2 times")
+			require.Contains(t, end, "key new; version bad of 1; settings SECURITY__ENABLE_2FA=true SECURITY__IP_WHITELIST=192.0.2.7")
 			require.Contains(t, end, "stop-market sell 2 live")
 			sealed, err := os.ReadDir(filepath.Join(dir, "incidents"))
 			require.NoError(t, err)

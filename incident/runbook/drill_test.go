@@ -82,6 +82,8 @@ func (d drill) run(t *testing.T) {
 			v := andontest.New(andontest.Config{Name: "coinbase"})
 			v.SetPosition(andon.Position{Venue: "coinbase", Symbol: symbol, Quantity: andon.MustDecimal("2"), Entry: andon.MustDecimal("100"), Mark: andon.MustDecimal("100")})
 			serve(t, v, dir)
+			require.NoError(t, os.WriteFile(filepath.Join(dir, ".env"), nil, 0o600))
+			require.NoError(t, os.WriteFile(filepath.Join(dir, "production.json"), []byte("{}"), 0o600))
 			env := d.fault(t, dir, v)
 			state := func() string {
 				var orders []string

@@ -62,8 +62,9 @@ var _ runbook.Containers = (*docker.Service)(nil)
 func TestServiceOutageOnARealContainer(t *testing.T) {
 	var box *dockertest.Sandbox
 	drill{
-		runbook: "Service Outage", skip: []string{"rollback"}, finds: []string{"status"}, found: []string{"force-restart"},
-		fault: func(t *testing.T, _ string, _ *andontest.Venue) []string {
+		runbook: "Service Outage", finds: []string{"status"}, found: []string{"force-restart"},
+		fault: func(t *testing.T, dir string, _ *andontest.Venue) []string {
+			repository(t, dir)
 			var env []string
 			box, env = sandbox(t)
 			box.API("POST", "/containers/"+box.Name("ai-trading-bot")+"/kill")
@@ -71,7 +72,7 @@ func TestServiceOutageOnARealContainer(t *testing.T) {
 		},
 		deps: func(t *testing.T, dir string, b *bot) {
 			s := stack(t, dir, b)
-			b.Containers = s
+			b.Containers, b.Releases = s, releasesOf(t, dir, b.manager)
 			b.Bot.Health = s.Status
 			b.Bot.TestTrade = func(context.Context) (string, error) { return "paper order filled", nil }
 			b.Bot.Accounts = func(ctx context.Context) (string, error) {
@@ -86,10 +87,10 @@ func TestServiceOutageOnARealContainer(t *testing.T) {
 			if !os.IsNotExist(err) {
 				require.NoError(t, err)
 			}
-			return fmt.Sprintf("running: %v, started %d times; told: %s", state.State.Running, starts(t, box), strings.Fields(string(world)))
+			return fmt.Sprintf("running: %v, started %d times; version %s; told: %s", state.State.Running, starts(t, box), running(t, dir), strings.Fields(string(world)))
 		},
 		want: func(t *testing.T, _ string, end string) {
-			require.Contains(t, end, "running: true, started 2 times; told: [alert channel status-page]")
+			require.Contains(t, end, "running: true, started 2 times; version good of 1; told: [alert channel status-page]")
 			require.Contains(t, end, "stop-market sell 2 live", "the position has its stop")
 		},
 	}.run(t)

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -32,7 +31,6 @@ func said(t *testing.T, box *dockertest.Sandbox) string {
 // The bot is sent SIGUSR1 in its real container and connects anew; the timeouts are set.
 func TestWebSocketDisconnectionOnARealContainer(t *testing.T) {
 	var box *dockertest.Sandbox
-	vars := func(dir string) filed { return filed{filepath.Join(dir, "settings.json")} }
 	drill{
 		runbook: "WebSocket Disconnection",
 		fault: func(t *testing.T, _ string, _ *andontest.Venue) (env []string) {
@@ -40,14 +38,14 @@ func TestWebSocketDisconnectionOnARealContainer(t *testing.T) {
 			return env
 		},
 		deps: func(t *testing.T, dir string, b *bot) {
-			b.Containers, b.Settings = stack(t, dir, b), vars(dir)
+			b.Containers, b.Settings = stack(t, dir, b), variables(t, dir, b.manager)
 			b.Bot.WebSocket = func(context.Context) (string, error) { return "connected", nil }
 		},
 		end: func(t *testing.T, dir string) string {
-			return fmt.Sprintf("reconnected: %v, started %d times; %s", strings.Contains(said(t, box), "bot reconnected"), starts(t, box), vars(dir).file(t))
+			return fmt.Sprintf("reconnected: %v, started %d times; %s", strings.Contains(said(t, box), "bot reconnected"), starts(t, box), set(t, dir))
 		},
 		want: func(t *testing.T, _ string, end string) {
-			require.Contains(t, end, "reconnected: true, started 1 times; map[EXCHANGE__WEBSOCKET_PING_INTERVAL:20 EXCHANGE__WEBSOCKET_TIMEOUT:60], written 1 times")
+			require.Contains(t, end, "reconnected: true, started 1 times; EXCHANGE__WEBSOCKET_PING_INTERVAL=20 EXCHANGE__WEBSOCKET_TIMEOUT=60")
 		},
 	}.run(t)
 }
@@ -96,24 +94,13 @@ func dockerExec(t *testing.T, box *dockertest.Sandbox, command ...string) (strin
 }
 
 // The key in use does not work: a new one is made, tested, and takes its place.
-func TestAuthenticationFailureWithARealFile(t *testing.T) {
-	keys := func(dir string) keyring { return keyring{filed: filed{filepath.Join(dir, "keys.json")}, test: works} }
+func TestAuthenticationFailureWithRealFiles(t *testing.T) {
 	drill{
 		runbook: "Exchange API Authentication Failure", finds: []string{"key"},
-		fault: func(t *testing.T, dir string, _ *andontest.Venue) []string {
-			k := keys(dir)
-			require.NoError(t, k.write(fileState{Values: map[string]string{"coinbase": "expired"}, Was: map[string]map[string]string{}}))
-			return nil
-		},
-		deps: func(_ *testing.T, dir string, b *bot) {
-			k := keys(dir)
-			k.next = func(string) string { return "key2" }
-			b.Credentials = k
-		},
-		end: func(t *testing.T, dir string) string { return keys(dir).file(t) },
-		want: func(t *testing.T, _ string, end string) {
-			require.Contains(t, end, "map[coinbase:key2], written 2 times")
-		},
+		fault: func(t *testing.T, dir string, _ *andontest.Venue) []string { hold(t, dir); return nil },
+		deps:  func(t *testing.T, dir string, b *bot) { b.Credentials = keysOf(t, dir, b.manager, "old") },
+		end:   func(t *testing.T, dir string) string { return "key " + inUse(t, dir) },
+		want:  func(t *testing.T, _ string, end string) { require.Contains(t, end, "key new") },
 	}.run(t)
 }
 
@@ -121,9 +108,9 @@ func TestAuthenticationFailureWithARealFile(t *testing.T) {
 func TestAKeyThatDoesNotWorkReplacesNothing(t *testing.T) {
 	w := newWorld(t)
 	d := w.deps()
-	k := keyring{filed: filed{filepath.Join(t.TempDir(), "keys.json")}, test: works, next: func(string) string { return "bad" }}
-	require.NoError(t, k.write(fileState{Values: map[string]string{"coinbase": "key"}, Was: map[string]map[string]string{}}))
-	d.Credentials = k
+	dir := t.TempDir()
+	hold(t, dir)
+	d.Credentials = keysOf(t, dir, nobody{}, "new")
 	books, err := runbook.Playbook(d)
 	require.NoError(t, err)
 	e, _ := engine(t, &timeline{}, books...)
@@ -135,7 +122,7 @@ func TestAKeyThatDoesNotWorkReplacesNothing(t *testing.T) {
 	r, err := e.Wait(t.Context(), id)
 	require.ErrorIs(t, err, runbook.ErrWaiting)
 	require.Contains(t, r.For, `step "rotate" has failed`)
-	require.Contains(t, k.file(t), "map[coinbase:key], written 1 times")
+	require.Equal(t, "old", inUse(t, dir))
 }
 
 // The bot's container gets other limits and a new start, and what nothing uses goes.

@@ -156,34 +156,34 @@ func (i cutter) Block(_ context.Context, key, _, _ string) (string, error) {
 	return i.w.once(key, "block")
 }
 
-type settings struct{ keyed }
+type setter struct{ keyed }
 
-func (s settings) Preview(_ context.Context, v map[string]string) (string, error) {
+func (s setter) Preview(_ context.Context, v map[string]string) (string, error) {
 	return fmt.Sprint(v), nil
 }
-func (s settings) Set(_ context.Context, key, _, _ string, v map[string]string) (string, error) {
+func (s setter) Set(_ context.Context, key, _, _ string, v map[string]string) (string, error) {
 	return s.w.once(key, fmt.Sprintf("set %v", v))
 }
 
-type releases struct{ keyed }
+type releaser struct{ keyed }
 
-func (r releases) Log(context.Context, int) (string, error)        { return "abc fix", nil }
-func (r releases) Stable(context.Context) (string, error)          { return "abc stable", nil }
-func (r releases) Diff(context.Context, ...string) (string, error) { return "nothing", nil }
-func (r releases) Preview(_ context.Context, rev string) (string, error) {
+func (r releaser) Log(context.Context, int) (string, error)        { return "abc fix", nil }
+func (r releaser) Stable(context.Context) (string, error)          { return "abc stable", nil }
+func (r releaser) Diff(context.Context, ...string) (string, error) { return "nothing", nil }
+func (r releaser) Preview(_ context.Context, rev string) (string, error) {
 	return "would deploy " + rev, nil
 }
-func (r releases) Deploy(_ context.Context, key, by, _, rev string) (string, error) {
+func (r releaser) Deploy(_ context.Context, key, by, _, rev string) (string, error) {
 	return r.w.once(key, "deploy "+rev+" approved by "+by)
 }
 
-type credentials struct{ keyed }
+type rotator struct{ keyed }
 
-func (c credentials) Check(context.Context, string) (string, error) { return "works", nil }
-func (c credentials) Preview(_ context.Context, venue string) (string, error) {
+func (c rotator) Check(context.Context, string) (string, error) { return "works", nil }
+func (c rotator) Preview(_ context.Context, venue string) (string, error) {
 	return "would rotate " + venue, nil
 }
-func (c credentials) Rotate(_ context.Context, key, _, _, venue string) (string, error) {
+func (c rotator) Rotate(_ context.Context, key, _, _, venue string) (string, error) {
 	return c.w.once(key, "rotate "+venue)
 }
 
@@ -320,7 +320,7 @@ func (w *botWorld) deps() runbook.Deps {
 		Cord: w.sw, Closer: w.closer, Books: w.books, Sequence: w.seq, Checklist: w.list,
 		Protection: safety.ProtectionPolicy{Distance: andon.MustDecimal("0.05"), Instruments: map[string]andon.Instrument{symbol: {Tick: andon.MustDecimal("0.01"), Lot: andon.MustDecimal("0.001")}}},
 		Backups:    backups{w}, Restore: restore{keyed{w, "restore"}}, SecureBackup: restore{keyed{w, "secure-restore"}}, Containers: w, Evidence: vault{w},
-		Settings: settings{keyed{w, "set"}}, Releases: releases{keyed{w, "deploy"}}, Credentials: credentials{keyed{w, "rotate"}}, Isolation: cutter{keyed{w, "block"}},
+		Settings: setter{keyed{w, "set"}}, Releases: releaser{keyed{w, "deploy"}}, Credentials: rotator{keyed{w, "rotate"}}, Isolation: cutter{keyed{w, "block"}},
 		Database: runbook.Database{Integrity: saw, Totals: saw, Export: func(_ context.Context, path string) (string, error) {
 			return w.change("export to " + filepath.Base(path)), nil
 		},
