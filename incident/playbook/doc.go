@@ -15,6 +15,7 @@
 //     cannot be done, and what becomes of it.
 //   - Nothing acts by itself that the playbook does not say: a halt at SEV-1 and the pages
 //     do, and a runbook where its start names the condition. Otherwise a person starts it.
+//     The report on an incident that is over is written where there is none.
 //
 // # Usage
 //

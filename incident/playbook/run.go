@@ -37,6 +37,7 @@ func (a *Assembly) rounds() [3][]part {
 		add("runbooks", a.Runbooks.Run)
 		add("runbook starter", a.startRunbooks)
 	}
+	add("reports", a.writeReports)
 	if a.deps.Resync != nil {
 		add("resync", a.resync)
 	}
