@@ -39,7 +39,7 @@ func TestLaw8_AKilledBackupNeverCountsUnlessItIsWhole(t *testing.T) {
 	var conn string
 	was := map[recovery.State]int{}
 	crashtest.Run(t, crashtest.Config{
-		MaxSteps: 25, Timeout: 2 * time.Minute,
+		MaxSteps: steps(25), Timeout: 2 * time.Minute,
 		Setup: func(dir string) error { // runs in the test's process only
 			if conn == "" {
 				conn = newDatabase(t, pair)
@@ -104,6 +104,7 @@ func storeOf(dir string, change ...func(*pgbackup.Config)) (*pgbackup.Store, err
 type messenger struct {
 	mu      sync.Mutex
 	step    func() error // called before each message
+	after   func() error // called after each
 	left    int          // how many messages until the cut; 0 is none
 	sent    bool         // cut after the message was sent, else before
 	reached bool
@@ -131,6 +132,10 @@ func (w *wire) Write(b []byte) (int, error) {
 			w.m.reached = w.m.reached || cut
 		}
 	}
+	after := w.m.after
+	if !w.begun {
+		after = nil
+	}
 	w.begun = true
 	w.m.mu.Unlock()
 	if err != nil {
@@ -140,6 +145,11 @@ func (w *wire) Write(b []byte) (int, error) {
 		return 0, errors.Join(errCut, w.Close())
 	}
 	n, err := w.Conn.Write(b)
+	if after != nil && err == nil {
+		w.m.mu.Lock()
+		defer w.m.mu.Unlock()
+		return n, after()
+	}
 	if cut {
 		return n, errors.Join(errCut, err, w.Close())
 	}
@@ -199,7 +209,7 @@ func TestLaw9_AKilledRestoreLeavesTheOldTablesOrTheNewAndFinishesWhenAppliedAgai
 	var pool *pgxpool.Pool
 	was := map[string]int{}
 	crashtest.Run(t, crashtest.Config{
-		MaxSteps: 30, Timeout: 2 * time.Minute,
+		MaxSteps: steps(30), Timeout: 2 * time.Minute,
 		Setup: func(dir string) error { // runs in the test's process only
 			if conn == "" {
 				conn = newDatabase(t, "")

@@ -51,6 +51,8 @@
 //	go func() { ended <- stream.Run(ctx) }()
 //	plan, err := store.PlanRestore(ctx, pgbackup.Request{Log: "/backups/wal", BeforeXID: 4711}, time.Now())
 //
+// The log grows until Store.PruneLog removes what no verified backup needs any more.
+//
 // A few rows are repaired in a table that is in use: PlanRepair compares it with a backup,
 // and Repair changes the rows that differ, in one transaction. PlanUndo and Undo do so with
 // the rows of one transaction, by a backup and the log, and leave what came later; rows

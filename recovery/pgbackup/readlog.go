@@ -101,6 +101,8 @@ func (r *logReader) message(f walFrame) error {
 		}
 		r.begun, r.open, r.span.From = true, false, f.lsn
 		return nil
+	case prunedMessage:
+		return nil
 	case tablesMessage, sequencesMessage:
 		if r.aside != nil {
 			return r.aside(f)

@@ -206,7 +206,7 @@ func TestAStreamConnectsAgain(t *testing.T) {
 func TestLaw8_AKilledStreamLosesNothing(t *testing.T) {
 	var w world
 	crashtest.Run(t, crashtest.Config{
-		MaxSteps: 12, Timeout: 2 * time.Minute,
+		MaxSteps: steps(12), Timeout: 2 * time.Minute,
 		Setup: func(dir string) error { // runs in the test's process only
 			if w.pool == nil {
 				w = newWorld(t, streamTable)

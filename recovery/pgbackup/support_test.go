@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"path/filepath"
 	"sync"
 	"sync/atomic"
@@ -176,6 +177,14 @@ func (w world) good(t testing.TB, now time.Time) recovery.Backup {
 	require.NoError(t, err)
 	require.True(t, b.Good())
 	return b
+}
+
+// steps is how many steps a test breaks off at: all with ANDON_ALL_STEPS=1.
+func steps(n int) int {
+	if os.Getenv("ANDON_ALL_STEPS") != "" {
+		return 1 << 20
+	}
+	return n
 }
 
 // botTables are the playbook's tables as a bot may have them, with a little of

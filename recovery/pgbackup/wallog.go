@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pglogrepl"
@@ -55,6 +56,7 @@ const (
 
 	tablesMessage    = 'd' // what all tables were then, as JSON of definitions
 	sequencesMessage = 'q' // where sequences stood that have moved, as JSON of SequenceAt
+	prunedMessage    = 'p' // the chain at the end of what was pruned; its position is that of the last commit there
 )
 
 // walFrame is one message of the log, valid during the call that gives it.
@@ -96,7 +98,12 @@ func openLog(ctx context.Context, dir string, maxBytes int64) (_ *walLog, err er
 	if err != nil {
 		return nil, err
 	}
-	l.n, l.chain = len(names), end.chain
+	l.chain = end.chain
+	if len(names) > 0 {
+		if l.n, err = strconv.Atoi(strings.TrimSuffix(names[len(names)-1], ".wal")); err != nil {
+			return nil, err
+		}
+	}
 	if len(names) == 0 || end.size == 0 {
 		if end.size == 0 && len(names) > 0 { // its header was not whole
 			l.n--
@@ -132,6 +139,8 @@ func (l *walLog) seen(f walFrame) error {
 			l.baseDue = max(l.baseDue, f.lsn)
 		}
 		l.begun = true
+	case prunedMessage:
+		l.commit = max(l.commit, f.lsn)
 	case tablesMessage:
 		if l.tables != nil {
 			l.baseDue = max(l.baseDue, f.lsn)
@@ -152,24 +161,42 @@ func (l *walLog) seen(f walFrame) error {
 
 func segmentName(n int) string { return fmt.Sprintf("%08d.wal", n) }
 
-// segments lists the segments of a log, in order; one that is missing between them is
-// damage.
+// segments lists the files of a log, in order: the base of a pruned one, and the segments
+// from there on. One that is missing between them is damage.
 func segments(dir string) ([]string, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		return nil, err
 	}
 	var names []string
-	for _, e := range entries {
-		if strings.HasSuffix(e.Name(), ".wal") {
+	base := ""
+	for _, e := range entries { // in order
+		switch filepath.Ext(e.Name()) {
+		case ".wal":
 			names = append(names, e.Name())
+		case baseSuffix:
+			base = e.Name()
 		}
 	}
-	slices.Sort(names)
-	for i, name := range names {
-		if name != segmentName(i+1) {
-			return nil, &recovery.DamagedError{Backup: dir, File: segmentName(i + 1), Reason: "it is missing"}
+	first := 1
+	if base != "" {
+		n, err := strconv.Atoi(strings.TrimSuffix(base, baseSuffix))
+		if err != nil {
+			return nil, &recovery.DamagedError{Backup: dir, File: base, Reason: "it is no file of a log"}
 		}
+		first = n + 1
+		names = slices.DeleteFunc(names, func(name string) bool { return name < segmentName(first) })
+		if len(names) == 0 {
+			return nil, &recovery.DamagedError{Backup: dir, File: segmentName(first), Reason: "it is missing"}
+		}
+	}
+	for i, name := range names {
+		if name != segmentName(first+i) {
+			return nil, &recovery.DamagedError{Backup: dir, File: segmentName(first + i), Reason: "it is missing"}
+		}
+	}
+	if base != "" {
+		names = slices.Insert(names, 0, base)
 	}
 	return names, nil
 }
@@ -247,15 +274,36 @@ type logEnd struct {
 // what a crash leaves. Everything else that does not fit is *recovery.DamagedError.
 func scanLog(ctx context.Context, dir string, names []string, f func(walFrame) error) (end logEnd, err error) {
 	for i, name := range names {
-		end, err = scanSegment(ctx, filepath.Join(dir, name), end.chain, i == len(names)-1, f)
-		if bad, ok := errors.AsType[*segmentError](err); ok {
-			return end, &recovery.DamagedError{Backup: dir, File: name, Reason: bad.Error()}
-		}
-		if err != nil {
+		if end, err = scanOne(ctx, dir, name, end.chain, i == len(names)-1, f); err != nil {
 			return end, err
 		}
 	}
 	return end, nil
+}
+
+// scanOne is scanLog of one of its files.
+func scanOne(ctx context.Context, dir, name string, c chain, last bool, f func(walFrame) error) (end logEnd, err error) {
+	use, pruned := f, (*chain)(nil)
+	base := strings.HasSuffix(name, baseSuffix)
+	if base {
+		use = func(frame walFrame) error {
+			if frame.message[0] == prunedMessage && len(frame.message) == 1+chainSize {
+				pruned = (*chain)(slices.Clone(frame.message[1:]))
+			}
+			return f(frame)
+		}
+	}
+	end, err = scanSegment(ctx, filepath.Join(dir, name), c, last, use)
+	if err == nil && base && pruned == nil {
+		err = &segmentError{end.size, "it is cut off"}
+	}
+	if bad, ok := errors.AsType[*segmentError](err); ok {
+		return end, &recovery.DamagedError{Backup: dir, File: name, Reason: bad.Error()}
+	}
+	if err == nil && base {
+		end.chain = *pruned
+	}
+	return end, err
 }
 
 // segmentError says where a segment does not fit.
