@@ -292,3 +292,24 @@ func TestMissingNamesTheRows(t *testing.T) {
 	require.NotNil(t, a.Closer)
 	require.Contains(t, a.Steps.Venues, "sim")
 }
+
+func TestWhatAPartSaysAtTheEndIsNotLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p, b := newBot(t)
+		b.Parts = map[string]func(context.Context, *playbook.Assembly) error{
+			"quiet": func(ctx context.Context, _ *playbook.Assembly) error { <-ctx.Done(); return ctx.Err() },
+			"state": func(ctx context.Context, _ *playbook.Assembly) error {
+				<-ctx.Done()
+				return errors.Join(ctx.Err(), errors.New("the disk is full"))
+			},
+		}
+		a, err := playbook.Assemble(t.Context(), *p, b.Deps)
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- a.Run(ctx) }()
+		synctest.Wait()
+		cancel()
+		require.EqualError(t, <-ended, "state: the disk is full")
+	})
+}

@@ -104,8 +104,8 @@ func start(ctx context.Context, parts []part, ended chan<- error) *round {
 			early := ctx.Err() == nil
 			r.mu.Lock()
 			delete(r.left, p.name)
-			if !early && err != nil && !errors.Is(err, context.Canceled) {
-				r.errs = append(r.errs, fmt.Errorf("%s: %w", p.name, err))
+			if left := beyondEnd(err); !early && left != nil {
+				r.errs = append(r.errs, fmt.Errorf("%s: %w", p.name, left))
 			}
 			r.mu.Unlock()
 			if early {
@@ -117,6 +117,21 @@ func start(ctx context.Context, parts []part, ended chan<- error) *round {
 		})
 	}
 	return r
+}
+
+// beyondEnd is what a part says besides that its context has ended: a part may join both.
+func beyondEnd(err error) error {
+	if many, ok := err.(interface{ Unwrap() []error }); ok {
+		var left []error
+		for _, e := range many.Unwrap() {
+			left = append(left, beyondEnd(e))
+		}
+		return errors.Join(left...)
+	}
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
 }
 
 var errNoReason = errors.New("it gave no reason")
