@@ -174,7 +174,7 @@ func New(cfg Config) (*Store, error) {
 		return nil, err
 	}
 	cfg.Conn = cfg.Conn.Copy()
-	return &Store{cfg, cfg.TracerProvider.Tracer("github.com/andon-go/andon/recovery/pgbackup")}, nil
+	return &Store{cfg, cfg.TracerProvider.Tracer(scope)}, nil
 }
 
 // Verify reads a backup back, every byte, and keeps the verdict: see

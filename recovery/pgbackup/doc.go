@@ -92,6 +92,21 @@
 // After a kill, a cut connection or a stopped server apply the plan again: what was left
 // half built is built anew, and a plan that was applied changes nothing.
 //
+// # Telemetry
+//
+// Each call of a Store that reads or changes the database is a span: pgbackup.Backup, Verify,
+// PlanRestore, Restore, PlanRepair, Repair, PlanUndo, Undo, PruneLog. How long backups and
+// drills take and how old they are is measured by recovery.Catalog. A Stream has, with the
+// attribute stream:
+//
+//	andon.pgbackup.stream.age            s   of the newest moment that is durable
+//	andon.pgbackup.stream.sync.duration  s   of a batch
+//	andon.pgbackup.stream.bytes          By  written to the log
+//	andon.pgbackup.stream.transactions       durable in the log
+//	andon.pgbackup.stream.retained       By  of WAL that the server holds back
+//	andon.pgbackup.stream.connected          1 or 0
+//	andon.pgbackup.stream.alarms             by kind: gap, altered, retained
+//
 // # Testing
 //
 // The tests run on a real PostgreSQL: schemas made by rapid are backed up under writers and

@@ -136,8 +136,9 @@ func (l *lookout) lookAtSlot(ctx context.Context, alarmed *bool) error {
 		return err
 	}
 	l.s.note(func(st *StreamStatus) { st.Retained = retained })
+	l.s.meters.looked(ctx, l.s.Status(), time.Now())
 	if retained > cfg.MaxRetained && !*alarmed {
-		cfg.OnAlarm(fmt.Errorf("%w: %d bytes, at most %d should be", ErrRetained, retained, cfg.MaxRetained))
+		l.s.alarm(ctx, ErrRetained, fmt.Errorf("%w: %d bytes, at most %d should be", ErrRetained, retained, cfg.MaxRetained))
 	}
 	*alarmed = retained > cfg.MaxRetained
 	return nil
@@ -177,7 +178,7 @@ func (l *lookout) lookAtTables(ctx context.Context) error {
 	l.box.put(walFrame{at, append([]byte{tablesMessage}, text...)})
 	if l.tables != nil {
 		l.s.note(func(st *StreamStatus) { st.BaseDue = max(st.BaseDue, at) })
-		l.s.cfg.OnAlarm(fmt.Errorf("%w: %s", ErrAltered, strings.Join(altered(l.tables, is), "; ")))
+		l.s.alarm(ctx, ErrAltered, fmt.Errorf("%w: %s", ErrAltered, strings.Join(altered(l.tables, is), "; ")))
 	}
 	l.tables = is
 	return nil

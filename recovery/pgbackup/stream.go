@@ -18,6 +18,8 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/metric"
 )
 
 // StreamConfig says which tables are backed up continuously, and where to.
@@ -66,6 +68,10 @@ type StreamConfig struct {
 
 	// Logger gets what happens to the connection. Defaults to slog.Default().
 	Logger *slog.Logger
+
+	// MeterProvider makes the instruments, which the package's doc lists. Defaults to the
+	// global one.
+	MeterProvider metric.MeterProvider
 }
 
 func (c StreamConfig) withDefaults() StreamConfig {
@@ -89,6 +95,9 @@ func (c StreamConfig) withDefaults() StreamConfig {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.Default()
+	}
+	if c.MeterProvider == nil {
+		c.MeterProvider = otel.GetMeterProvider()
 	}
 	c.Tables = slices.Clone(c.Tables)
 	for i, name := range c.Tables {
@@ -158,7 +167,8 @@ type StreamStatus struct {
 // Stream keeps every committed change of some tables, by logical replication. What is
 // acknowledged to the server is on disk. It is safe for concurrent use.
 type Stream struct {
-	cfg StreamConfig
+	cfg    StreamConfig
+	meters *streamMeters
 
 	mu     sync.Mutex
 	status StreamStatus
@@ -171,8 +181,12 @@ func NewStream(cfg StreamConfig) (*Stream, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, err
 	}
+	meters, err := newStreamMeters(cfg.MeterProvider, cfg.Name)
+	if err != nil {
+		return nil, err
+	}
 	cfg.Conn = cfg.Conn.Copy()
-	return &Stream{cfg: cfg}, nil
+	return &Stream{cfg: cfg, meters: meters}, nil
 }
 
 // Status returns how the stream is.
@@ -197,6 +211,7 @@ func (s *Stream) Run(ctx context.Context) error {
 	for {
 		err := s.session(ctx, wait.Reset)
 		s.note(func(st *StreamStatus) { st.Connected, st.Err = false, err })
+		s.meters.isConnected(ctx, false)
 		if ctx.Err() != nil {
 			return nil
 		}
@@ -266,6 +281,7 @@ func (s *Stream) session(ctx context.Context, connected func()) (err error) {
 	}
 	connected()
 	s.note(func(st *StreamStatus) { st.Connected, st.Err = true, nil })
+	s.meters.isConnected(ctx, true)
 	within, cancel := context.WithCancelCause(ctx)
 	var wg sync.WaitGroup
 	wg.Go(func() { cancel(look.run(within)) })
@@ -336,7 +352,7 @@ func (s *Stream) prepare(ctx context.Context, conn *pgx.Conn, log *walLog) error
 		why = fmt.Sprintf("the log ends at %v and the slot was acknowledged up to %v", log.durable, at)
 	}
 	if isThere && !lost {
-		return s.gap(log, at, why)
+		return s.gap(ctx, log, at, why)
 	}
 	if lost {
 		if _, err := conn.Exec(ctx, "SELECT pg_drop_replication_slot($1)", s.cfg.Name); err != nil {
@@ -354,11 +370,11 @@ func (s *Stream) prepare(ctx context.Context, conn *pgx.Conn, log *walLog) error
 		why = "the stream begins"
 		return s.mark(log, walFrame{at, append([]byte{gapMessage}, why...)})
 	}
-	return s.gap(log, at, why)
+	return s.gap(ctx, log, at, why)
 }
 
 // gap writes into the log that changes before a position are missing, and says so.
-func (s *Stream) gap(log *walLog, at pglogrepl.LSN, why string) error {
+func (s *Stream) gap(ctx context.Context, log *walLog, at pglogrepl.LSN, why string) error {
 	if why == "" {
 		return nil
 	}
@@ -366,7 +382,7 @@ func (s *Stream) gap(log *walLog, at pglogrepl.LSN, why string) error {
 		return err
 	}
 	s.note(func(st *StreamStatus) { st.Gaps, st.BaseDue = st.Gaps+1, max(st.BaseDue, at) })
-	s.cfg.OnAlarm(fmt.Errorf("%w: %s", ErrGap, why))
+	s.alarm(ctx, ErrGap, fmt.Errorf("%w: %s", ErrGap, why))
 	return nil
 }
 
@@ -430,6 +446,7 @@ type receiver struct {
 	open    bool          // within a transaction
 	skip    bool          // the transaction is in the log already
 	drawn   bool          // a transaction came since sequences were asked for
+	came    int64         // transactions that are not synced
 	dirty   time.Time     // when the first message came that is not synced; zero: none
 	upTo    pglogrepl.LSN // what will be durable with the next sync
 	said    pglogrepl.LSN // up to where the log says that it is complete
@@ -535,6 +552,7 @@ func (r *receiver) change(x pglogrepl.XLogData) error {
 		r.upTo, r.upToAt = max(r.upTo, c.TransactionEndLSN), c.CommitTime
 		if !r.skip {
 			r.log.commit, r.said, r.drawn = c.CommitLSN, c.TransactionEndLSN, true
+			r.came++
 			r.s.note(func(st *StreamStatus) { st.Transactions++ })
 		}
 	}
@@ -564,10 +582,13 @@ func (r *receiver) acknowledge(ctx context.Context, now time.Time) error {
 		r.said = r.upTo
 	}
 	if !r.dirty.IsZero() {
+		began := time.Now()
 		if err := r.log.sync(); err != nil {
 			return final(fmt.Errorf("the log: %w", err))
 		}
 		r.dirty = time.Time{}
+		r.s.meters.synced(ctx, time.Since(began), r.log.written, r.came)
+		r.came, r.log.written = 0, 0
 		r.log.durable = max(r.log.durable, r.upTo)
 		r.s.note(func(st *StreamStatus) { st.Durable, st.DurableAt = r.log.durable, r.upToAt })
 		if r.drawn {

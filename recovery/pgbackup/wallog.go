@@ -74,6 +74,7 @@ type walLog struct {
 	size    int64
 	chain   chain
 	buf     []byte
+	written int64         // bytes of the batch that are written already and not synced
 	durable pglogrepl.LSN // everything before it is in the log, synced
 	commit  pglogrepl.LSN // of the last transaction in it
 
@@ -243,6 +244,7 @@ func (l *walLog) write() error {
 	}
 	_, err := l.f.Write(l.buf)
 	l.size += int64(len(l.buf))
+	l.written += int64(len(l.buf))
 	l.buf = l.buf[:0]
 	return err
 }
