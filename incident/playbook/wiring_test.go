@@ -16,6 +16,7 @@ import (
 	"github.com/andon-go/andon/incident/detect"
 	"github.com/andon-go/andon/incident/evidence"
 	"github.com/andon-go/andon/incident/incidenttest"
+	"github.com/andon-go/andon/incident/journal"
 	"github.com/andon-go/andon/incident/playbook"
 	"github.com/andon-go/andon/incident/runbook"
 	"github.com/andon-go/andon/reconcile"
@@ -271,4 +272,44 @@ func TestAThresholdOfTheFileIsTheDetectorsAndTheLevels(t *testing.T) {
 		require.Equal(t, severity.SEV1, incidenttest.RequireDeclared(t, a.Incidents, severity.SlowExecution, "venue/sim").Level)
 		require.Equal(t, safety.Halted, a.Switch.State())
 	})
+}
+
+// TestLaw3_AHaltAndItsIncidentOutliveTheAssembly stops and assembles anew on the same folder:
+// the gate is shut by the same hold, the incident is open, and a deleted state is a halt.
+func TestLaw3_AHaltAndItsIncidentOutliveTheAssembly(t *testing.T) {
+	p, b := newBot(t)
+	timeline := filepath.Join(b.dir, "timeline")
+	run := func(do func(a *playbook.Assembly)) {
+		store, err := journal.Open(timeline)
+		require.NoError(t, err)
+		b.Store = store
+		a, err := playbook.Assemble(t.Context(), *p, b.Deps)
+		require.NoError(t, err)
+		ctx, cancel := context.WithCancel(t.Context())
+		ended := make(chan error, 1)
+		go func() { ended <- a.Run(ctx) }()
+		do(a)
+		cancel()
+		require.NoError(t, <-ended)
+		require.NoError(t, store.Close())
+	}
+	var number string
+	run(func(a *playbook.Assembly) {
+		require.Eventually(t, func() bool {
+			return a.Switch.Resume(t.Context(), "Ada", "first start", a.Switch.Status().Holds) == nil && a.Switch.State() == safety.Active
+		}, 10*time.Second, 5*time.Millisecond)
+		in, err := a.Incidents.Declare(t.Context(), "test", "no answer", severity.Signal{Condition: severity.HealthCheckFailed, Component: "engine", At: time.Now()})
+		require.NoError(t, err)
+		number = in.Number
+		_, err = a.Switch.Drain(t.Context())
+		require.NoError(t, err)
+	})
+	run(func(a *playbook.Assembly) {
+		require.Equal(t, safety.Halted, a.Switch.State())
+		in, err := a.Incidents.Get(number)
+		require.NoError(t, err)
+		require.NotEqual(t, incident.Closed, in.Status)
+	})
+	require.NoError(t, os.Remove(filepath.Join(b.dir, safety.StateFile)))
+	run(func(a *playbook.Assembly) { require.Equal(t, safety.Halted, a.Switch.State()) })
 }
