@@ -95,6 +95,8 @@ func (c *Client) unanswered(name string, err error) error {
 		return fmt.Errorf("%s: %w: %w", name, ErrOutcome, err)
 	}
 	switch {
+	case c.path == "":
+		return fmt.Errorf("no control socket was named: %w", ErrNotRunning)
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("%s: %w", c.path, ErrNotRunning)
 	case errors.Is(err, fs.ErrPermission):

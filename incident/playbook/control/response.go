@@ -173,8 +173,12 @@ func (s *Server) runPlan(ctx context.Context, req runbookReq) ([]Step, error) {
 	out := []Step{}
 	for _, p := range planned {
 		step := Step{Name: p.Step, Purpose: p.Purpose, Commands: p.Commands, Plan: p.Plan}
-		if p.Approval != runbook.None {
-			step.Approval = fmt.Sprint(p.Approval)
+		switch p.Approval {
+		case runbook.None:
+		case runbook.One:
+			step.Approval = "one person"
+		default:
+			step.Approval = "two different people"
 		}
 		if p.Err != nil {
 			step.Problem = p.Err.Error()
