@@ -136,7 +136,7 @@ var typed = map[string]string{
 	"halt": "stop", "protect": "protect", "positions": "positions", "safe": "positions", "close-all": "close-all", "status": "status",
 	"health": "health", "test-trade": "test-trade", "rollback": "rollback", "reinstall": "rollback", "stable": "rollback", "backup": "backup", "backups": "backups",
 	"restore": "restore", "secure-restore": "restore", "verify-restoration": "verify", "compare": "reconcile", "apply-reconciliation": "apply",
-	"impact": "integrity", "integrity": "integrity", "export": "export", "rotate": "rotate", "key": "rotate", "audit": "audit", "api-usage": "api-usage",
+	"impact": "integrity", "integrity": "integrity", "export": "export", "rotate": "rotate", "key": "check-auth", "audit": "audit", "api-usage": "api-usage",
 	"connection": "ws-health", "connected": "ws-health", "slow-queries": "slow-queries", "cache-rates": "cache", "threads": "threads",
 	"alert": "declare", "evidence": "evidence",
 }
