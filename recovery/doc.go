@@ -53,6 +53,18 @@
 // that ignores its context is left behind when its time is over: the answer comes
 // in time, the goroutine ends when the check returns.
 //
+// # Telemetry
+//
+//	andon.recovery.backup.duration  s  of a backup with its verification, by component and outcome
+//	andon.recovery.backup.age       s  of the newest verified backup, by component
+//	andon.recovery.drill.duration   s  of a drill's restore, by component and outcome
+//	andon.recovery.objective.met       1 or 0, by component and objective: rpo, rto
+//	andon.recovery.step.duration    s  of a step of a Sequence, by step and outcome
+//
+// Backups, drills and retirements of a Catalog and the steps of a Sequence are spans:
+// recovery.backup, recovery.drill, recovery.retire, recovery.step. A Scheduler and a Sequence
+// write to a logger what they do.
+//
 // # Testing
 //
 // Package recoverytest has conformance suites for a Target and a Storage of your

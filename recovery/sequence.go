@@ -4,8 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
 	"time"
+
+	"go.opentelemetry.io/otel"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/metric"
+	"go.opentelemetry.io/otel/trace"
 )
 
 // SequenceConfig says what is brought back, and in which order.
@@ -35,6 +42,12 @@ type SequenceConfig struct {
 	// OnResult is told of each result as it comes, on the goroutine of Run. Nil
 	// tells nobody.
 	OnResult func(StepResult)
+
+	// Tracer and Meter make a span of each step and measure it, Logger gets its result:
+	// see the package's doc. They default to the global ones and slog.Default().
+	Tracer trace.TracerProvider
+	Meter  metric.MeterProvider
+	Logger *slog.Logger
 }
 
 func (c SequenceConfig) withDefaults() SequenceConfig {
@@ -52,6 +65,15 @@ func (c SequenceConfig) withDefaults() SequenceConfig {
 	}
 	if c.OnResult == nil {
 		c.OnResult = func(StepResult) {}
+	}
+	if c.Tracer == nil {
+		c.Tracer = otel.GetTracerProvider()
+	}
+	if c.Meter == nil {
+		c.Meter = otel.GetMeterProvider()
+	}
+	if c.Logger == nil {
+		c.Logger = slog.Default()
 	}
 	return c
 }
@@ -79,7 +101,9 @@ func (c SequenceConfig) validate() error {
 // Sequence brings a system back step by step and stops at the first that cannot be
 // proven. It is safe for concurrent use, but two runs at once act twice.
 type Sequence struct {
-	cfg SequenceConfig
+	cfg    SequenceConfig
+	tracer trace.Tracer
+	took   metric.Float64Histogram
 }
 
 // NewSequence returns a sequence, or every problem of the configuration, joined.
@@ -89,7 +113,12 @@ func NewSequence(cfg SequenceConfig) (*Sequence, error) {
 		return nil, err
 	}
 	cfg.Steps = slices.Clone(cfg.Steps)
-	return &Sequence{cfg}, nil
+	took, err := cfg.Meter.Meter(scope).Float64Histogram("andon.recovery.step.duration", metric.WithUnit("s"),
+		metric.WithDescription("How long a step of a recovery took, its checks included."))
+	if err != nil {
+		return nil, fmt.Errorf("Meter: %w", err)
+	}
+	return &Sequence{cfg, cfg.Tracer.Tracer(scope), took}, nil
 }
 
 // Run performs the steps for by, a named person or component. Each is checked
@@ -198,8 +227,10 @@ func (s *Sequence) earlier(proven []StepResult) (map[string]StepResult, error) {
 
 // perform does one step and puts the outcome on the timeline. A step whose proof
 // cannot be recorded is not proven.
-func (s *Sequence) perform(ctx context.Context, by string, step Step) (StepResult, error) {
-	r := StepResult{Name: step.Name, Began: time.Now()}
+func (s *Sequence) perform(ctx context.Context, by string, step Step) (r StepResult, err error) {
+	ctx, span := s.tracer.Start(ctx, "recovery.step", trace.WithAttributes(attribute.String("step", step.Name)))
+	defer func() { s.seen(ctx, span, r, err) }()
+	r = StepResult{Name: step.Name, Began: time.Now()}
 	budget := step.Budget
 	if budget == 0 {
 		budget = s.cfg.Budget
@@ -224,6 +255,21 @@ func (s *Sequence) perform(ctx context.Context, by string, step Step) (StepResul
 		r.Proven, r.Evidence, r.Problem = false, "", err.Error()
 	}
 	return r, err
+}
+
+// seen tells the telemetry what became of a step.
+func (s *Sequence) seen(ctx context.Context, span trace.Span, r StepResult, err error) {
+	ctx = context.WithoutCancel(ctx)
+	s.took.Record(ctx, r.Took().Seconds(), metric.WithAttributes(attribute.String("step", r.Name), outcome(err == nil)))
+	level := slog.LevelInfo
+	if err != nil {
+		level = slog.LevelError
+		span.RecordError(err)
+		span.SetStatus(codes.Error, err.Error())
+	}
+	span.SetAttributes(attribute.Bool("acted", r.Acted))
+	span.End()
+	s.cfg.Logger.Log(ctx, level, "recovery step: "+r.String(), "step", r.Name, "proven", r.Proven, "acted", r.Acted, "took", r.Took())
 }
 
 // bringUp checks, acts when it must, and checks again, all within the budget.
