@@ -35,7 +35,7 @@ var arrows = map[string][]string{
 	"reconcile/reconciletest": {"reconcile", ".", "andontest"},
 
 	"incident/runbook": {"incident", "notify", "severity", "safety", "reconcile", "recovery", "."},
-	"incident/console": {"incident", "notify", "severity", "safety", "reconcile", "recovery", "."},
+	"incident/console": {"incident/runbook", "incident", "notify", "severity", "safety", "reconcile", "recovery", "."}, // runbook: it shows a run, whose type is runbook's, and asks its engine
 	"incident/playbook": {
 		"incident/runbook", "incident/detect", "incident/evidence", "incident/postmortem", "incident/console",
 		"incident", "notify", "severity", "safety", "reconcile", "recovery", ".",
