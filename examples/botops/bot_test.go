@@ -101,7 +101,8 @@ func runBot(dir string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(filepath.Join(dir, "key.txt"), []byte(key.String()+"\n"), 0o600); err != nil {
+	if err := errors.Join(os.WriteFile(filepath.Join(dir, "key.txt"), []byte(key.String()+"\n"), 0o600),
+		os.WriteFile(filepath.Join(dir, "recipient.txt"), []byte(key.Recipient().String()), 0o600)); err != nil {
 		return err
 	}
 

@@ -3,6 +3,9 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -11,6 +14,8 @@ import (
 	"time"
 
 	"github.com/andon-go/andon/internal/pgtest"
+	"github.com/andon-go/andon/notify"
+	"github.com/andon-go/andon/notify/webhook"
 	"github.com/stretchr/testify/require"
 )
 
@@ -27,7 +32,26 @@ func TestMain(m *testing.M) {
 }
 
 // TestScripts has people's sessions with the commands, on a bot in a process of its own.
-func TestScripts(t *testing.T) { runScripts(t, "testdata/scripts") }
+func TestScripts(t *testing.T) {
+	heard := filepath.Join(t.TempDir(), "pages")
+	hook := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		b, err := io.ReadAll(r.Body)
+		if err == nil {
+			err = webhook.Verify(notify.Secret(pageSecret), r.Header, b, time.Now(), time.Minute)
+		}
+		if err == nil {
+			err = os.WriteFile(heard, b, 0o600)
+		}
+		if err != nil {
+			http.Error(w, err.Error(), http.StatusBadRequest)
+		}
+	}))
+	t.Cleanup(hook.Close)
+	runScripts(t, "testdata/scripts", "HOOK="+hook.URL, "HEARD="+heard, "PAGE_SECRET="+pageSecret)
+}
+
+// pageSecret signs pages without a bot.
+const pageSecret = "a secret of the test alone"
 
 // TestDatabaseScripts are those on a real PostgreSQL.
 func TestDatabaseScripts(t *testing.T) {
