@@ -155,7 +155,7 @@ func stepRows() ([]Row, error) {
 		return nil, err
 	}
 	of := map[string][2]string{ // the function that has the steps, and its test
-		AuthFailure:                             {"AuthenticationFailure", "TestAuthenticationFailureWithARealFile"},
+		AuthFailure:                             {"AuthenticationFailure", "TestAuthenticationFailureWithRealFiles"},
 		MemoryIssues:                            {"MemoryDatabase", "TestMemoryDatabaseOnARealContainer"},
 		Disconnection:                           {"WebSocketDisconnection", "TestWebSocketDisconnectionOnARealContainer"},
 		HighUsage:                               {"HighUsage", "TestHighUsageOnARealContainer"},
