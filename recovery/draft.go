@@ -30,7 +30,8 @@ type Draft struct {
 	mu       sync.Mutex
 	manifest Manifest
 	names    map[string]bool
-	parts    int // created so far
+	parts    int            // created so far
+	puts     sync.WaitGroup // of chunks that are being stored
 	open     int
 	failed   error // why the draft can no longer be committed
 	ended    bool
@@ -76,7 +77,7 @@ func (d *Draft) Create(ctx context.Context, name string) (*PartWriter, error) {
 		return nil, fmt.Errorf("part %q: %w", name, err)
 	}
 	w := &PartWriter{d: d, part: Part{Number: number, Name: name}}
-	w.chunks = &chunker{ctx: ctx, storage: d.r.cfg.Storage, key: d.r.key(d.manifest.Name, chunkPrefix(number)), size: d.r.cfg.ChunkSize, stored: w.stored}
+	w.chunks = &chunker{ctx: ctx, d: d, key: d.r.key(d.manifest.Name, chunkPrefix(number)), stored: w.stored}
 	if err := w.start(); err != nil { // the part stays open: the draft can only be discarded
 		return nil, fmt.Errorf("part %q: %w", name, err)
 	}
@@ -155,6 +156,7 @@ func (d *Draft) Discard(ctx context.Context) error {
 	name := d.manifest.Name
 	d.mu.Unlock()
 	ctx = context.WithoutCancel(ctx)
+	d.puts.Wait() // else what is removed could come back
 	if committed {
 		b, err := d.r.describe(ctx, name)
 		if err != nil || b.State != Writing {
@@ -222,7 +224,7 @@ func (w *PartWriter) Close() error {
 		return w.err
 	}
 	w.closed = true
-	for _, end := range []func() error{w.zip.Close, w.closeSeal, w.chunks.flush} {
+	for _, end := range []func() error{w.zip.Close, w.closeSeal, w.chunks.flush, w.chunks.settle} {
 		if w.err != nil {
 			break
 		}
@@ -232,6 +234,7 @@ func (w *PartWriter) Close() error {
 	}
 	w.zip.Reset(nil)
 	w.d.r.encoders.Put(w.zip)
+	w.chunks.release()
 	w.part.Chunks = w.chunks.done
 	w.d.closed(w)
 	return w.err
@@ -268,6 +271,17 @@ func (d *Draft) closed(w *PartWriter) {
 	}
 }
 
+// background does what Discard waits for, unless the draft has ended.
+func (d *Draft) background(f func()) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.ended {
+		return errEnded
+	}
+	d.puts.Go(f)
+	return nil
+}
+
 // stored tells of the progress. The lock is not held while it is told.
 func (w *PartWriter) stored(n int64) {
 	w.d.mu.Lock()
@@ -278,26 +292,37 @@ func (w *PartWriter) stored(n int64) {
 	w.d.r.cfg.OnProgress(p)
 }
 
-// chunker cuts what is written to it into objects.
+// chunker cuts what is written to it into objects. One is stored while the next is
+// filled: a disk that is waited for costs no time then.
 type chunker struct {
-	ctx     context.Context // of the part: an io.Writer is given none
-	storage Storage
-	key     string // what each key begins with
-	size    int
-	stored  func(n int64)
+	ctx    context.Context // of the part: an io.Writer is given none
+	d      *Draft
+	key    string // what each key begins with
+	stored func(n int64)
 
-	buf  []byte
-	done []Chunk
+	buf     []byte
+	done    []Chunk
+	storing chan answer // the answer of the chunk that is being stored; nil when none is
+}
+
+// answer is what came of a chunk, and its memory.
+type answer struct {
+	buf []byte
+	sum [sha256.Size]byte
+	err error
 }
 
 func (c *chunker) Write(p []byte) (int, error) {
 	written := 0
 	for len(p) > 0 {
-		n := min(len(p), c.size-len(c.buf))
+		if c.buf == nil {
+			c.buf = c.d.r.chunk()
+		}
+		n := min(len(p), c.d.r.cfg.ChunkSize-len(c.buf))
 		c.buf = append(c.buf, p[:n]...)
 		p = p[n:]
 		written += n
-		if len(c.buf) == c.size {
+		if len(c.buf) == c.d.r.cfg.ChunkSize {
 			if err := c.flush(); err != nil {
 				return written, err
 			}
@@ -306,16 +331,48 @@ func (c *chunker) Write(p []byte) (int, error) {
 	return written, nil
 }
 
+// flush begins to store what there is, once what came before is stored.
 func (c *chunker) flush() error {
-	if err := c.ctx.Err(); err != nil || len(c.buf) == 0 {
+	if err := c.settle(); err != nil || len(c.buf) == 0 {
 		return err
 	}
-	if err := c.storage.Put(c.ctx, numbered(c.key, len(c.done)+1), c.buf); err != nil {
+	key, buf, to := numbered(c.key, len(c.done)+1), c.buf, make(chan answer, 1)
+	if err := c.d.background(func() {
+		err := c.d.r.cfg.Storage.Put(c.ctx, key, buf)
+		to <- answer{buf, sha256.Sum256(buf), err}
+	}); err != nil {
 		return err
 	}
-	sum := sha256.Sum256(c.buf)
-	c.done = append(c.done, Chunk{int64(len(c.buf)), hex.EncodeToString(sum[:])})
-	c.stored(int64(len(c.buf)))
-	c.buf = c.buf[:0]
+	c.buf, c.storing = nil, to
 	return nil
+}
+
+// settle waits for the chunk that is being stored.
+func (c *chunker) settle() error {
+	if c.storing == nil {
+		return c.ctx.Err()
+	}
+	p := <-c.storing
+	c.storing = nil
+	n := int64(len(p.buf))
+	c.d.r.chunks.Put(&p.buf)
+	if p.err != nil {
+		return p.err
+	}
+	c.done = append(c.done, Chunk{n, hex.EncodeToString(p.sum[:])})
+	c.stored(n)
+	return c.ctx.Err()
+}
+
+// release gives back the memory, once nothing is written any more.
+func (c *chunker) release() {
+	if c.storing != nil { // of a part that failed otherwise, and says so
+		p := <-c.storing
+		c.storing = nil
+		c.d.r.chunks.Put(&p.buf)
+	}
+	if c.buf != nil {
+		c.d.r.chunks.Put(&c.buf)
+		c.buf = nil
+	}
 }

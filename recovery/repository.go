@@ -44,8 +44,9 @@ type RepositoryConfig struct {
 	// read the storage.
 	Seal *Seal
 
-	// ChunkSize is how many bytes a stored object has at most, and how much memory
-	// an open part takes for it. Defaults to 4 MiB.
+	// ChunkSize is how many bytes a stored object has at most. An open part takes as
+	// much memory for the one that it fills, and again for the one that it stores.
+	// Defaults to 4 MiB.
 	ChunkSize int
 
 	// Workers is how many parts a verification reads at once. Defaults to the
@@ -105,6 +106,7 @@ func (c RepositoryConfig) validate() error {
 type Repository struct {
 	cfg      RepositoryConfig
 	encoders sync.Pool // of *zstd.Encoder: one holds megabytes, and parts may be small
+	chunks   sync.Pool // of *[]byte, each of ChunkSize
 }
 
 // NewRepository returns a repository, or every problem of the configuration, joined.
@@ -410,6 +412,14 @@ func (r *Repository) remove(ctx context.Context, name string) error {
 
 func (r *Repository) put(ctx context.Context, key, kind string, v any) error {
 	return putRecord(ctx, r.cfg.Storage, key, kind, v)
+}
+
+// chunk returns memory for a chunk, which may have been another one's.
+func (r *Repository) chunk() []byte {
+	if buf, ok := r.chunks.Get().(*[]byte); ok {
+		return (*buf)[:0]
+	}
+	return make([]byte, 0, r.cfg.ChunkSize)
 }
 
 func (r *Repository) encoder() (*zstd.Encoder, error) {

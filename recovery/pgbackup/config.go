@@ -38,11 +38,12 @@ type Config struct {
 	Workers int
 
 	// PieceBytes is how much of a table, in bytes of its pages, is read at a time: a
-	// larger table is split among the workers. Defaults to 64 MiB.
+	// larger table is split among the workers, its end more finely. Defaults to 64 MiB.
 	PieceBytes int64
 
 	// Rate bounds how much all workers of a backup read together, in bytes per
-	// second of rows as they come from the server. Defaults to 0, no bound.
+	// second of rows as they come from the server; a rate that fewer Workers keep is
+	// left to them. Defaults to 0, no bound.
 	Rate int64
 
 	// LockTimeout is how long a backup waits for a lock, and how long it makes

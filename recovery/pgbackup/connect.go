@@ -1,13 +1,16 @@
 package pgbackup
 
 import (
+	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"maps"
 	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgproto3"
 )
 
 // session is how every session of the store is set: names are always qualified, so
@@ -29,6 +32,10 @@ var session = map[string]string{
 	"jit":                                 "off",
 }
 
+// readSize is how much is read from the server at once: 8 KiB as pgx does by itself are a
+// call of the system, and often a change of process, for each few rows.
+const readSize = 256 << 10
+
 // connect opens a session.
 func (s *Store) connect(ctx context.Context) (*pgx.Conn, error) {
 	cfg := s.cfg.Conn.Copy()
@@ -37,6 +44,9 @@ func (s *Store) connect(ctx context.Context) (*pgx.Conn, error) {
 	// Texts in both directions, no statement that outlives its call: DDL would
 	// make a cached one fail.
 	cfg.DefaultQueryExecMode = pgx.QueryExecModeExec
+	cfg.BuildFrontend = func(r io.Reader, w io.Writer) *pgproto3.Frontend {
+		return pgproto3.NewFrontend(bufio.NewReaderSize(r, readSize), w)
+	}
 	conn, err := pgx.ConnectConfig(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("connecting: %w", err)

@@ -218,7 +218,7 @@ func (w *snapshot) run(ctx context.Context, leader *pgx.Conn) error {
 	}
 	close(queue)
 	var wg sync.WaitGroup
-	for range min(w.s.cfg.Workers, len(tasks)) {
+	for range min(w.workers(), len(tasks)) {
 		wg.Go(func() {
 			if err := w.work(ctx, queue); err != nil {
 				cancel(err)
@@ -236,6 +236,19 @@ func (w *snapshot) run(ctx context.Context, leader *pgx.Conn) error {
 	close(done)
 	watch.Wait()
 	return context.Cause(ctx)
+}
+
+// keeps is a rate, in bytes per second, that one session keeps easily.
+const keeps = 64 << 20
+
+// workers returns how many sessions share the work. Where the rate is bounded there are
+// no more than it needs: of two that sleep in turn each wakes to a burst, and two
+// bursts at once leave the bot's statements, and its goroutines, no processor.
+func (w *snapshot) workers() int {
+	if w.s.cfg.Rate == 0 {
+		return w.s.cfg.Workers
+	}
+	return int(min(int64(w.s.cfg.Workers), (w.s.cfg.Rate+keeps-1)/keeps))
 }
 
 // work is one session in the exported snapshot.
@@ -280,7 +293,10 @@ func (w *snapshot) tasks() []task {
 		d.Pieces = w.split(t.String(), rel)
 		for j := range d.Pieces {
 			p := &d.Pieces[j]
-			cost := min(rel.bytes-p.From*blockSize, w.s.cfg.PieceBytes)
+			cost := rel.bytes - p.From*blockSize
+			if p.Until >= 0 {
+				cost = (p.Until - p.From) * blockSize
+			}
 			tasks = append(tasks, task{cost, func(ctx context.Context, conn *pgx.Conn) error { return w.piece(ctx, conn, d, p) }})
 		}
 	}
@@ -297,16 +313,22 @@ func (w *snapshot) tasks() []task {
 // decides only how large a piece is.
 const blockSize = 8192
 
-// split cuts a table into ranges of pages. The last one has no end.
+// split cuts a table into ranges of pages. The last one has no end. Towards the end
+// they become smaller, down to an eighth, so that the workers end together.
 func (w *snapshot) split(table string, rel relation) []Piece {
 	pages := max(rel.bytes/blockSize, 1)
-	per := w.s.cfg.PieceBytes / blockSize
+	most := w.s.cfg.PieceBytes / blockSize
 	if !rel.heap { // no scan of a range of pages
-		per = pages
+		most = pages
 	}
 	var pieces []Piece
-	for from := int64(0); from < pages; from += per {
+	for from := int64(0); from < pages; {
+		per := most
+		if rel.heap {
+			per = max(min(most, (pages-from)/int64(2*w.s.cfg.Workers)), most/8)
+		}
 		pieces = append(pieces, Piece{Part: fmt.Sprintf("%s/%06d", table, len(pieces)+1), From: from, Until: from + per})
+		from += per
 	}
 	pieces[len(pieces)-1].Until = -1
 	return pieces
