@@ -197,15 +197,14 @@ func moved(expression string, olds []string, new, what string) (string, error) {
 	return strings.Replace(expression, found, new, 1), nil
 }
 
-// keys returns what adds the keys, the other indexes and all that is not a foreign
-// key, to a table that is full. Each statement is independent of the others.
-func (l *layout) keys(t *Table) []string {
+// indexes returns what makes the indexes of a table that is full, those of its keys
+// among them: at once, since an index, unlike a key, is made beside others.
+func (l *layout) indexes(t *Table) []string {
 	var sql []string
 	table := l.place(t.Schema, t.Name)
 	for _, k := range t.Constraints {
-		switch k.Kind {
-		case "primary key", "unique", "exclusion":
-			sql = append(sql, fmt.Sprintf("ALTER TABLE ONLY %s ADD CONSTRAINT %s %s", table, ident(k.Name), k.Definition))
+		if _, columns, _ := k.onIndex(t); columns != "" {
+			sql = append(sql, fmt.Sprintf("CREATE UNIQUE INDEX %s ON %s %s", ident(k.Name), table, columns))
 		}
 	}
 	for _, i := range t.Indexes {
@@ -219,6 +218,43 @@ func (l *layout) keys(t *Table) []string {
 		sql = append(sql, fmt.Sprintf("CREATE %sINDEX %s ON %s%s %s", unique, ident(i.Name), only, table, i.Definition))
 	}
 	return sql
+}
+
+// keys returns what adds the keys, once those indexes are there. Each locks the table.
+func (l *layout) keys(t *Table) []string {
+	var sql []string
+	for _, k := range t.Constraints {
+		switch k.Kind {
+		case "primary key", "unique", "exclusion":
+			def := k.Definition
+			if kind, _, when := k.onIndex(t); kind != "" {
+				def = kind + " USING INDEX " + ident(k.Name) + when
+			}
+			sql = append(sql, fmt.Sprintf("ALTER TABLE ONLY %s ADD CONSTRAINT %s %s", l.place(t.Schema, t.Name), ident(k.Name), def))
+		}
+	}
+	return sql
+}
+
+// onIndex takes apart a key that can be put on an index that was made for it: into its
+// kind, its columns, and when it is checked. All are empty for one that cannot be: on a
+// partitioned table, or one that is more than its columns are unique.
+func (k Constraint) onIndex(t *Table) (kind, columns, when string) {
+	for _, kind := range []string{"PRIMARY KEY", "UNIQUE"} {
+		columns, ok := strings.CutPrefix(k.Definition, kind+" (")
+		if !ok || t.PartitionKey != "" {
+			continue
+		}
+		for _, end := range []string{" INITIALLY DEFERRED", " DEFERRABLE"} {
+			if rest, found := strings.CutSuffix(columns, end); found {
+				columns, when = rest, end+when
+			}
+		}
+		if strings.HasSuffix(columns, ")") && !strings.Contains(columns, " WITHOUT OVERLAPS)") {
+			return kind, "(" + columns, when
+		}
+	}
+	return "", "", ""
 }
 
 // dress returns what a table has beside its rows, keys and indexes, once it has those.

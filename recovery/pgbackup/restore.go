@@ -410,7 +410,9 @@ func (r *restoration) work(ctx context.Context, queue <-chan task) (err error) {
 	}
 	defer disconnect(ctx, conn)
 	// What is lost with the server is built again; the swap is flushed, and all before it.
-	if _, err := conn.Exec(ctx, "SET synchronous_commit = off; SET maintenance_work_mem = '256MB'"); err != nil {
+	// Nobody else uses the scratch tables: whom these sessions wait for is each other,
+	// and that may take as long as an index.
+	if _, err := conn.Exec(ctx, "SET synchronous_commit = off; SET maintenance_work_mem = '256MB'; SET lock_timeout = 0"); err != nil {
 		return err
 	}
 	for t := range queue {
@@ -492,18 +494,26 @@ func (k *keepsError) Read(b []byte) (int, error) {
 
 // finish adds keys and indexes, then what stands on them, and collects statistics.
 func (r *restoration) finish(ctx context.Context, conn *pgx.Conn) error {
-	var keys, analyze []task
+	var indexes, keys, analyze []task
 	var dress []string
 	for _, t := range r.tables {
 		d, _ := r.m.data(t.String())
-		for _, sql := range r.l.keys(t) {
-			keys = append(keys, task{d.Bytes, func(ctx context.Context, conn *pgx.Conn) error { return run(ctx, conn, []string{sql}) }})
+		add := func(to *[]task, sql ...string) {
+			*to = append(*to, task{d.Bytes, func(ctx context.Context, conn *pgx.Conn) error { return run(ctx, conn, sql) }})
+		}
+		for _, sql := range r.l.indexes(t) {
+			add(&indexes, sql)
+		}
+		if sql := r.l.keys(t); len(sql) > 0 {
+			add(&keys, sql...)
 		}
 		if t.PartitionKey == "" {
-			sql := "ANALYZE " + r.l.place(t.Schema, t.Name)
-			analyze = append(analyze, task{d.Bytes, func(ctx context.Context, conn *pgx.Conn) error { return run(ctx, conn, []string{sql}) }})
+			add(&analyze, "ANALYZE "+r.l.place(t.Schema, t.Name))
 		}
 		dress = append(dress, r.l.dress(t)...)
+	}
+	if err := r.workers(ctx, indexes); err != nil {
+		return err
 	}
 	// Of an empty partitioned table no key can be made before those of its parts are
 	// there to be attached; each is made by itself, so that the order is free.

@@ -370,3 +370,19 @@ func TestTotalsAreComparedAfterARestore(t *testing.T) {
 	require.Contains(t, p.String(), "quantity of symbol SUI: 7 becomes nothing")
 	restore(t, w.store, pgbackup.Request{})
 }
+
+// A key that is added locks its table against all others: the sessions of a restore
+// must not stand in each other's way, however long one of them takes.
+func TestARestoreDoesNotWaitForItself(t *testing.T) {
+	w := newWorld(t, `CREATE TABLE wide (id int PRIMARY KEY, a text NOT NULL, b text NOT NULL, CONSTRAINT wide_a UNIQUE (a) DEFERRABLE INITIALLY DEFERRED,
+			CONSTRAINT wide_b UNIQUE (b) INCLUDE (a) DEFERRABLE, CONSTRAINT wide_id EXCLUDE USING btree (id WITH =));
+		CREATE INDEX wide_both ON wide (b, a); CREATE INDEX wide_back ON wide (a DESC);
+		INSERT INTO wide SELECT i, md5(i::text), md5((-i)::text) FROM generate_series(1, 100000) i; ALTER TABLE wide REPLICA IDENTITY USING INDEX wide_pkey`,
+		func(c *pgbackup.Config) { c.Workers, c.LockTimeout = 4, 10*time.Millisecond })
+	was, defined := contents(t, w.pool), definitions(t, w.conn)
+	w.good(t, noon)
+	execSQL(t, w.pool, "UPDATE wide SET b = 'ruined ' || id")
+	restore(t, w.store, pgbackup.Request{})
+	require.Equal(t, was, contents(t, w.pool))
+	require.Equal(t, defined, definitions(t, w.conn))
+}
