@@ -277,3 +277,24 @@ func TestConfigNamesEveryProblem(t *testing.T) {
 	require.ErrorContains(t, err, "connecting")
 	require.True(t, strings.HasPrefix(err.Error(), "connecting"))
 }
+
+// Two sessions that are held to a rate wake together, and then the bot's statements
+// have no processor: there are no more of them than the rate needs.
+func TestABoundedRateTakesNoMoreSessionsThanItNeeds(t *testing.T) {
+	w := newWorld(t, "CREATE TABLE t (a text); INSERT INTO t SELECT repeat('x', 1000) FROM generate_series(1, 30000)",
+		func(c *pgbackup.Config) { c.Rate, c.Workers, c.PieceBytes = 100_000, 4, 1<<20 })
+	ctx, cancel := context.WithCancel(t.Context())
+	done := make(chan error, 1)
+	go func() {
+		_, err := w.store.Backup(ctx, noon)
+		done <- err
+	}()
+	sessions := func(of string) string {
+		return value(t, w.pool, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = 'andon pgbackup' AND query LIKE '"+of+"'")
+	}
+	require.Eventually(t, func() bool { return sessions("COPY%") != "0" }, time.Minute, time.Millisecond)
+	require.Equal(t, "2", sessions("%"), "one looks out for who waits, one reads")
+	cancel()
+	require.ErrorIs(t, <-done, context.Canceled)
+	requireEmpty(t, w.dir)
+}
