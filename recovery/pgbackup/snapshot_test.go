@@ -134,13 +134,17 @@ func TestLaw1_AHiddenRowIsAnError(t *testing.T) {
 func TestABackupIsOneMoment(t *testing.T) {
 	w := newWorld(t, `CREATE TABLE a (v int); CREATE TABLE b (v int); INSERT INTO a SELECT 1 FROM generate_series(1, 1000)`,
 		func(c *pgbackup.Config) {
-			c.Rate = 15_000
 			var dials atomic.Int64
 			c.Conn.DialFunc = func(ctx context.Context, network, addr string) (net.Conn, error) {
-				if dials.Add(1)%3 == 0 { // the second worker is late
-					time.Sleep(300 * time.Millisecond)
+				n := dials.Add(1) % 3
+				if n == 0 { // the second worker is late
+					time.Sleep(60 * time.Millisecond)
 				}
-				return (&net.Dialer{}).DialContext(ctx, network, addr)
+				conn, err := (&net.Dialer{}).DialContext(ctx, network, addr)
+				if err != nil || n == 1 {
+					return conn, err
+				}
+				return slowConn{conn}, nil // so that neither worker reads both tables
 			}
 		})
 	stop, done := make(chan struct{}), make(chan error, 1)
@@ -227,6 +231,14 @@ type meddler struct {
 func (m *meddler) List(ctx context.Context, prefix string) ([]recovery.Object, error) {
 	m.meddle()
 	return m.Storage.List(ctx, prefix)
+}
+
+// slowConn takes its time for each read.
+type slowConn struct{ net.Conn }
+
+func (c slowConn) Read(b []byte) (int, error) {
+	time.Sleep(100 * time.Millisecond)
+	return c.Conn.Read(b)
 }
 
 // A huge table is cut into ranges of pages; every row is in exactly one.
