@@ -13,7 +13,7 @@ import (
 // while it is the responder. It declares, halts its own gate, and takes decisions in
 // any case, and the responder pages for it.
 //
-// While the store does not answer nobody knows who the responder is, and each process
+// While the store does not answer, or lets nobody become the responder, each process
 // pages by itself, so that none is missing: the dedup key makes their pages one at the
 // receiver.
 type Shared interface {
@@ -24,12 +24,15 @@ type Shared interface {
 	Watch(ctx context.Context, woken func()) error
 
 	// Lead waits until this process is the responder and calls lead. The context of
-	// lead ends when it no longer is, and Lead returns after lead has. An error says
-	// that the store does not answer.
+	// lead ends when it no longer is, and Lead returns after lead has. While it waits
+	// another process is the responder, or is about to be followed: where nobody is and
+	// this process cannot be, since the store does not answer or refuses it, Lead ends
+	// with an error.
 	Lead(ctx context.Context, who string, lead func(ctx context.Context) error) error
 }
 
-// How soon a store that did not answer is asked again.
+// How soon a store that did not answer is asked again, and who could not become the
+// responder asks for it again.
 const askAgain = time.Second
 
 // respond performs what falls due while this process is to, until ctx ends.
@@ -42,12 +45,85 @@ func (m *Manager) respond(ctx context.Context) {
 	var following sync.WaitGroup
 	following.Go(func() { m.follow(ctx, s) })
 	defer following.Wait()
+	var alone solo
+	defer alone.end()
 	for ctx.Err() == nil {
-		err := s.Lead(ctx, m.cfg.Name, func(ctx context.Context) error { m.lookAfter(ctx); return nil })
-		if err != nil && ctx.Err() == nil {
-			m.cfg.Log.Warn("incident: nobody knows who the responder is, so this process responds", "error", err)
-			m.alone(ctx)
+		led, err := m.contend(ctx, s, &alone)
+		if ctx.Err() != nil || led && m.answers(ctx) {
+			continue // another process is the responder now
 		}
+		if alone.begin(ctx, m.lookAfter) {
+			m.cfg.Log.Warn("incident: nobody is the responder, and this process cannot become it, so it responds by itself", "error", err)
+		}
+		pause(ctx, askAgain)
+	}
+}
+
+// contend asks once to be the responder, and is it where it can. Meanwhile what this
+// process performs by itself goes on for as long as the answer may still be no: twice
+// as long as the longest no took. Led says that it was the responder for a while.
+func (m *Manager) contend(ctx context.Context, s Shared, alone *solo) (led bool, err error) {
+	asked := time.Now()
+	ended := make(chan error, 1)
+	go func() {
+		ended <- s.Lead(ctx, m.cfg.Name, func(ctx context.Context) error {
+			alone.end()
+			began := time.Now()
+			m.lookAfter(ctx)
+			led = time.Since(began) >= askAgain
+			return nil
+		})
+	}()
+	for {
+		select {
+		case err := <-ended:
+			if !led {
+				alone.patience = max(alone.patience, 2*time.Since(asked))
+			}
+			return led, err
+		case <-time.After(askAgain):
+			if time.Since(asked) > alone.patience && m.answers(ctx) {
+				alone.end()
+			}
+		}
+	}
+}
+
+// solo is what a process performs by itself, since nobody is the responder.
+type solo struct {
+	patience time.Duration // how long a Lead that waits may still fail
+
+	mu   sync.Mutex
+	stop func() // ends it and waits; nil while there is none
+}
+
+// begin has work done until end. It is false where it is being done.
+func (s *solo) begin(ctx context.Context, work func(ctx context.Context)) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stop != nil {
+		return false
+	}
+	ctx, stop := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		work(ctx)
+	}()
+	s.stop = func() {
+		stop()
+		<-ended
+	}
+	return true
+}
+
+// end ends what was begun, and waits for it.
+func (s *solo) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.stop != nil {
+		s.stop()
+		s.stop = nil
 	}
 }
 
@@ -59,18 +135,6 @@ func (m *Manager) follow(ctx context.Context, s Shared) {
 		}
 		pause(ctx, askAgain)
 	}
-}
-
-// alone performs what falls due until the store answers again.
-func (m *Manager) alone(ctx context.Context) {
-	ctx, stop := context.WithCancel(ctx)
-	var work sync.WaitGroup
-	work.Go(func() { m.lookAfter(ctx) })
-	for ctx.Err() == nil && !m.answers(ctx) {
-		pause(ctx, askAgain)
-	}
-	stop()
-	work.Wait()
 }
 
 // answers reports whether the store can be read.

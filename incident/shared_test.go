@@ -23,6 +23,8 @@ type room struct {
 
 	mu    sync.Mutex
 	down  bool
+	deny  bool          // nobody may become the responder
+	moved chan struct{} // closed by whoever loses the lease to another
 	hold  chan struct{} // appends wait for it
 	grown *sync.Cond
 	size  int
@@ -40,6 +42,35 @@ func (r *room) fall(down bool) {
 	defer r.mu.Unlock()
 	r.down = down
 }
+
+func (r *room) refuse(deny bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.deny = deny
+}
+
+// replace has the responder lose its lease, and returns once it has.
+func (r *room) replace() {
+	moved := make(chan struct{})
+	r.mu.Lock()
+	r.moved = moved
+	r.mu.Unlock()
+	<-moved
+}
+
+// lost reports, once, that the lease went to another.
+func (r *room) lost() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.moved == nil {
+		return false
+	}
+	close(r.moved)
+	r.moved = nil
+	return true
+}
+
+var errDenied = errors.New("permission denied for table responder")
 
 var errGone = errors.New("the server is gone")
 
@@ -97,6 +128,13 @@ func (r *room) Watch(ctx context.Context, woken func()) error {
 // store fell.
 func (r *room) Lead(ctx context.Context, _ string, lead func(context.Context) error) error {
 	for r.err() == nil {
+		r.mu.Lock()
+		deny := r.deny
+		r.mu.Unlock()
+		if deny {
+			time.Sleep(time.Millisecond) // the way to the server and back
+			return errDenied
+		}
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
@@ -116,6 +154,11 @@ func (r *room) Lead(ctx context.Context, _ string, lead func(context.Context) er
 						stop()
 						<-ended
 						return err
+					}
+					if r.lost() {
+						stop()
+						<-ended
+						return errors.New("another process has become the responder")
 					}
 				}
 			}
@@ -182,6 +225,59 @@ func TestLaw7_ASharedStoreThatIsGoneSilencesNobody(t *testing.T) {
 		require.Len(t, b.m.All(), 1)
 		require.Equal(t, 2, a.get("INC-20000101-001").Signals)
 		require.Len(t, append(a.phone.messages(notify.InitialAlert), b.phone.messages(notify.InitialAlert)...), 3, "one of them pages the lead")
+		a.stop()
+		b.stop()
+	})
+}
+
+// A role without UPDATE on the lease, a disk that is full, a server that has become
+// read-only: the store is read, and nobody can become the responder.
+func TestLaw7_AStoreThatLetsNobodyBeTheResponderSilencesNobody(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRoom()
+		r.refuse(true)
+		a, b := two(t, r)
+		for _, s := range []*stack{a, b} {
+			s.phone.takes = map[string]time.Duration{"ada": 3 * time.Second}
+		}
+		in := a.declare(minor("risk"))
+		time.Sleep(time.Minute)
+		fromA, fromB := a.phone.messages(notify.InitialAlert), b.phone.messages(notify.InitialAlert)
+		require.NotEmpty(t, append(fromA, fromB...), "nobody else is the responder, so each pages")
+		keys := map[string]bool{}
+		for _, m := range append(fromA, fromB...) {
+			keys[m.Key] = true
+		}
+		require.Len(t, keys, 1, "one page at the receiver")
+		require.LessOrEqual(t, len(fromA), 1, "nor does the store's answer cut a page off")
+		require.LessOrEqual(t, len(fromB), 1)
+
+		r.refuse(false)
+		time.Sleep(time.Minute)
+		before := len(a.phone.all()) + len(b.phone.all())
+		time.Sleep(14 * time.Minute)
+		require.Equal(t, before+1, len(a.phone.messages(notify.InitialAlert))+len(b.phone.messages(notify.InitialAlert)), "then one of them does, and pages the lead")
+		require.NoError(t, b.m.Acknowledge(t.Context(), in.Number, "Ada"))
+		a.stop()
+		b.stop()
+	})
+}
+
+// A responder that has lost its lease while the store answers may have a successor: it
+// asks before it pages by itself, or it would page for what was acknowledged meanwhile.
+func TestLaw7_AResponderThatIsReplacedDoesNotPageByItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newRoom()
+		a, b := two(t, r)
+		for _, s := range []*stack{a, b} {
+			s.phone.takes = map[string]time.Duration{"ada": 2 * time.Second}
+		}
+		time.Sleep(time.Minute)
+		r.replace()
+		time.Sleep(10 * time.Millisecond)
+		a.declare(minor("risk"))
+		time.Sleep(time.Minute)
+		require.Len(t, append(a.phone.messages(notify.InitialAlert), b.phone.messages(notify.InitialAlert)...), 1)
 		a.stop()
 		b.stop()
 	})

@@ -329,12 +329,17 @@ func TestLaw10_AKillWhileStoresComeTogetherLosesAndDoublesNothing(t *testing.T) 
 // leading is a shared store whose responder is whoever has the key.
 type leading struct {
 	line
-	key chan struct{}
+	key    chan struct{}
+	denied atomic.Bool // nobody may be the responder
 }
 
 func (l *leading) Lead(ctx context.Context, _ string, lead func(ctx context.Context) error) error {
 	if l.down.Load() {
 		return errDown
+	}
+	if l.denied.Load() {
+		time.Sleep(time.Millisecond) // the way there and back
+		return errors.New("permission denied for table responder")
 	}
 	select {
 	case <-l.key:
@@ -408,6 +413,19 @@ func TestLaw11_SomebodyLeadsWhileNobodyCanSayWho(t *testing.T) {
 		for range 2 {
 			require.ErrorIs(t, <-ended, context.Canceled)
 		}
+	})
+}
+
+// The shared store takes events, and lets nobody become the responder.
+func TestLaw7_WhereNobodyMayLeadEachProcessPagesByItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := &leading{line: line{Store: &incidenttest.Memory{}}, key: make(chan struct{}, 1)}
+		l.denied.Store(true)
+		m := incidenttest.NewManager(t, func(c *incident.Config) { c.Store = open(t, l, &incidenttest.Memory{}, "a") })
+		_, err := m.Declare(t.Context(), "watchdog", "down", offline("risk"))
+		require.NoError(t, err)
+		time.Sleep(time.Minute)
+		require.NotEmpty(t, pages(m.Pager.Messages()))
 	})
 }
 

@@ -9,8 +9,9 @@ import (
 
 // Lead is incident.Shared's. It calls lead while this process is the responder: by the
 // shared store's word, and by its own while that is out of reach, since somebody has to
-// page. Lead returns what lead returned by itself, or ctx's error. Where the shared
-// store is no incident.Shared this process always is the responder.
+// page. Lead returns what lead returned by itself, ctx's error, or the shared store's
+// where that answers and this process is no longer the responder, or cannot become it.
+// Where the shared store is no incident.Shared this process always is the responder.
 func (s *Store) Lead(ctx context.Context, who string, lead func(ctx context.Context) error) error {
 	shared, ok := s.cfg.Shared.(incident.Shared)
 	if !ok {
@@ -32,7 +33,7 @@ func (s *Store) Lead(ctx context.Context, who string, lead func(ctx context.Cont
 				return err
 			}
 			if s.Sync(ctx) == nil {
-				continue // it answers: another process is the responder now
+				return err // it answers: another process is the responder now, or nobody can be
 			}
 			s.cfg.Log.Error("incident: nobody can say who the responder is; this process is", "error", err)
 		}

@@ -165,6 +165,12 @@ func refused(err error) bool {
 	return ok && !strings.HasPrefix(pg.Code, "57P")
 }
 
+// isCode reports whether the server answered with an error of this SQLSTATE.
+func isCode(err error, code string) bool {
+	pg, ok := errors.AsType[*pgconn.PgError](err)
+	return ok && pg.Code == code
+}
+
 // errAcquire says that there was no connection to send anything on.
 var errAcquire = errors.New("no connection")
 
@@ -187,7 +193,7 @@ func (s *Store) insert(ctx context.Context, b *batch) (bool, error) {
 	), told AS (SELECT pg_notify('`+s.channel()+`', max(seq)::text) FROM put)
 	SELECT (SELECT count(*) FROM put) FROM told`,
 		b.seqs, b.numbers, b.lines, int64(b.after.Seq), b.after.Hash.String()+`"}`).Scan(&n)
-	if pg, ok := errors.AsType[*pgconn.PgError](err); ok && (pg.Code == "23505" || pg.Code == "40001") {
+	if isCode(err, "23505") || isCode(err, "40001") {
 		return false, nil
 	}
 	return n == len(b.events), err

@@ -22,8 +22,10 @@ type lease struct {
 // lease; Lead waits until lead has returned, so it must not go on for long then. who
 // names the process for people.
 //
-// It returns what lead returned, ctx's error, or ErrUnreachable once the database has
-// not answered for longer than the lease. Call it again to become the responder again.
+// It returns what lead returned, ctx's error, ErrUnreachable once the database has not
+// answered for longer than the lease, or once it has not let go of a lease that nobody
+// renews, or what the database said where it refused. Call it again to become the
+// responder again.
 func (s *Store) Lead(ctx context.Context, who string, lead func(ctx context.Context) error) error {
 	if who == "" {
 		return errors.New("pgstore: lead: the process has no name")
@@ -92,8 +94,15 @@ func (c *candidate) try(ctx context.Context) (bool, error) {
 	}
 	asked := c.now() // before the server can have done it
 	won, err := c.row(ctx, "UPDATE "+c.s.table("responder")+" SET holder = $1, term = term + 1, beat = beat + 1 WHERE term = $2 AND beat = $3 RETURNING holder, term, beat", c.who, row.term, row.beat)
-	if err != nil {
-		return false, nil // another was faster, or the answer was lost: then our own lease is waited for
+	switch {
+	case errors.Is(err, pgx.ErrNoRows), isCode(err, "40001"):
+		return false, nil // another was faster
+	case refused(err):
+		return false, err
+	case err != nil && c.now()-c.since > 2*c.patience():
+		return false, fmt.Errorf("%w: the lease is nobody's and cannot be taken: %w", ErrUnreachable, err)
+	case err != nil:
+		return false, nil // the answer was lost: then our own lease is waited for
 	}
 	c.term, c.expires = won.term, asked+c.s.cfg.LeaseFor
 	return true, nil

@@ -13,6 +13,7 @@ import (
 	"github.com/andon-go/andon/incident/incidenttest"
 	"github.com/andon-go/andon/incident/pgstore"
 	"github.com/andon-go/andon/internal/pgtest"
+	"github.com/jackc/pgx/v5"
 	"github.com/stretchr/testify/require"
 )
 
@@ -152,4 +153,42 @@ func TestLeadEndsWithWhatItLeads(t *testing.T) {
 	require.ErrorIs(t, <-ended, pgstore.ErrClosed)
 	require.ErrorIs(t, s.Lead(ctx, "a", nil), pgstore.ErrClosed)
 	require.ErrorIs(t, s.Watch(ctx, nil), pgstore.ErrClosed)
+}
+
+// Who cannot take a lease that nobody holds says so, whatever keeps it from it: while
+// Lead waits its caller believes that another process is the responder.
+func TestLaw7_LeadDoesNotWaitForALeaseThatCannotBeTaken(t *testing.T) {
+	pg := pgtest.Start(t)
+	must := func(context.Context) error { return errors.New("it leads") }
+
+	t.Run("a role that may only read", func(t *testing.T) {
+		cfg := fresh(t, pg.ConnString())
+		pg.Psql(strings.ReplaceAll("CREATE ROLE reader LOGIN; GRANT USAGE ON SCHEMA s TO reader; GRANT SELECT ON s.events, s.responder TO reader", " s", " "+cfg.Schema))
+		cfg.ConnString += " user=reader"
+		bounded, cancel := context.WithTimeout(ctx, 30*time.Second)
+		defer cancel()
+		err := open(t, cfg).Lead(bounded, "a", must)
+		require.NoError(t, bounded.Err(), "it waited")
+		require.ErrorContains(t, err, "permission denied")
+		require.NotErrorIs(t, err, pgstore.ErrUnreachable, "it has answered")
+	})
+	t.Run("a row that somebody has locked", func(t *testing.T) {
+		cfg := fresh(t, pg.ConnString())
+		cfg.LeaseFor = 200 * time.Millisecond
+		conn, err := pgx.Connect(ctx, pg.ConnString())
+		require.NoError(t, err)
+		defer func() { require.NoError(t, conn.Close(ctx)) }()
+		tx, err := conn.Begin(ctx)
+		require.NoError(t, err)
+		_, err = tx.Exec(ctx, "SELECT * FROM "+cfg.Schema+".responder FOR UPDATE")
+		require.NoError(t, err)
+		bounded, cancel := context.WithTimeout(ctx, 30*time.Second)
+		defer cancel()
+		s := open(t, cfg)
+		err = s.Lead(bounded, "a", must)
+		require.NoError(t, bounded.Err(), "it waited")
+		require.ErrorIs(t, err, pgstore.ErrUnreachable)
+		require.NoError(t, tx.Rollback(ctx))
+		require.ErrorContains(t, s.Lead(ctx, "a", must), "it leads", "and then it can be")
+	})
 }
