@@ -33,6 +33,16 @@ type Courier interface {
 	Deliver(ctx context.Context, to notify.Contact, m notify.Message) notify.Receipt
 }
 
+// Beginner is a Courier that can deliver without a goroutine of the caller's that
+// waits. A Manager prefers it: in a storm thousands of pages wait for one gathered.
+type Beginner interface {
+	Courier
+
+	// Begin returns at once. settled is to be called once, with what Deliver would
+	// return.
+	Begin(ctx context.Context, to notify.Contact, m notify.Message, settled func(notify.Receipt))
+}
+
 // Config is what a Manager needs. Store, Halter, Courier and Directory have no
 // default.
 type Config struct {

@@ -147,28 +147,29 @@ func (m *Manager) look(ctx context.Context, in *Incident, now time.Time) {
 	m.plan.wait(in.Number, wake)
 }
 
-// handOver does all that is left in goroutines of its own and frees what they were
-// for behind the last. In a storm thousands wait for one gathered page: each is a
-// young goroutine with little on its stack, and nobody waits for them.
-func (m *Manager) handOver(left []func(), free func()) {
+// handOver begins all that is left and frees what it was for behind the last. Nobody
+// waits for any of it: in a storm thousands stand still until one gathered page is out.
+func (m *Manager) handOver(left []func(done func()), free func()) {
 	if len(left) == 0 {
 		free()
 		return
 	}
 	var open atomic.Int64
 	open.Store(int64(len(left)))
-	for _, do := range left {
-		m.work.Go(func() {
-			do()
+	for _, begin := range left {
+		m.work.Add(1)
+		begin(func() {
 			if open.Add(-1) == 0 {
 				free()
 			}
+			m.work.Done()
 		})
 	}
 }
 
-// do performs one thing, and returns what is left of it that waits for others.
-func (m *Manager) do(ctx context.Context, d due) (left []func()) {
+// do performs one thing, and returns what is left of it that waits for others: each is
+// begun, and calls done once it is over.
+func (m *Manager) do(ctx context.Context, d due) (left []func(done func())) {
 	switch d.kind {
 	case dueHalt:
 		m.mu.Lock()

@@ -15,7 +15,7 @@ import (
 
 // page performs an escalation step. Whether it still is due is decided in the same
 // moment in which it is announced, so that none starts after an acknowledgement.
-func (m *Manager) page(ctx context.Context, d due) (left []func()) {
+func (m *Manager) page(ctx context.Context, d due) (left []func(done func())) {
 	m.mu.Lock()
 	in := m.board.incidents[d.incident]
 	if !in.open() || !in.paging.AckedAt.IsZero() {
@@ -93,7 +93,7 @@ func (m *Manager) stopPages(number string) {
 }
 
 // send performs a notice.
-func (m *Manager) send(ctx context.Context, d due) (left []func()) {
+func (m *Manager) send(ctx context.Context, d due) (left []func(done func())) {
 	m.mu.Lock()
 	in := m.board.incidents[d.incident]
 	if !in.open() && (d.notice.kind == notify.StatusUpdate || d.notice.kind == notify.AckNotice) {
@@ -206,7 +206,7 @@ type delivery struct {
 // deliver returns the sending of a message to each contact, which records its own
 // outcome as it comes, so that one who cannot be reached delays nothing. The last
 // ends the delivery with the errors of who was not reached.
-func (m *Manager) deliver(ctx context.Context, to []notify.Contact, msg notify.Message, d *delivery) []func() {
+func (m *Manager) deliver(ctx context.Context, to []notify.Contact, msg notify.Message, d *delivery) []func(done func()) {
 	if len(to) == 0 {
 		err := fmt.Errorf("nobody plays the roles %s", strings.Join(d.data.Roles, "/"))
 		m.outcome(ctx, &notify.Receipt{Contact: "nobody", Err: err}, d)
@@ -216,26 +216,44 @@ func (m *Manager) deliver(ctx context.Context, to []notify.Contact, msg notify.M
 	errs := make([]error, len(to))
 	var open atomic.Int64
 	open.Store(int64(len(to)))
-	left := make([]func(), len(to))
+	left := make([]func(func()), len(to))
 	for i := range to {
-		left[i] = func() {
-			errs[i] = m.tell(ctx, &to[i], &msg, d)
-			if open.Add(-1) == 0 {
-				d.end(errors.Join(errs...))
-			}
+		left[i] = func(done func()) {
+			m.tell(ctx, &to[i], &msg, func(r notify.Receipt) {
+				defer done()
+				m.outcome(ctx, &r, d)
+				errs[i] = r.Err
+				if open.Add(-1) == 0 {
+					d.end(errors.Join(errs...))
+				}
+			})
 		}
 	}
 	return left
 }
 
-// tell sends a message to one contact.
-func (m *Manager) tell(ctx context.Context, to *notify.Contact, msg *notify.Message, d *delivery) error {
-	var r notify.Receipt
-	if err := guard(func() error { r = m.cfg.Courier.Deliver(ctx, *to, *msg); return nil }); err != nil {
-		r = notify.Receipt{Contact: to.Name, Err: err}
+// tell sends a message to one contact and has its receipt settled, once.
+func (m *Manager) tell(ctx context.Context, to *notify.Contact, msg *notify.Message, settled func(notify.Receipt)) {
+	b, ok := m.cfg.Courier.(Beginner)
+	if !ok {
+		go func() {
+			var r notify.Receipt
+			if err := guard(func() error { r = m.cfg.Courier.Deliver(ctx, *to, *msg); return nil }); err != nil {
+				r = notify.Receipt{Contact: to.Name, Err: err}
+			}
+			settled(r)
+		}()
+		return
 	}
-	m.outcome(ctx, &r, d)
-	return r.Err
+	var one atomic.Bool
+	once := func(r notify.Receipt) {
+		if !one.Swap(true) {
+			settled(r)
+		}
+	}
+	if err := guard(func() error { b.Begin(ctx, *to, *msg, once); return nil }); err != nil {
+		once(notify.Receipt{Contact: to.Name, Err: err})
+	}
 }
 
 // outcome records what became of a message to one contact. Where the program is

@@ -191,10 +191,20 @@ func (c *Courier) Broadcast(ctx context.Context, to []Contact, m Message) []Rece
 // receiver is known to want, a pause or a slower pace, is kept to beforehand.
 // Secrets in the text are replaced.
 func (c *Courier) Deliver(ctx context.Context, to Contact, m Message) Receipt {
-	if page := c.gatherer.join(to, m); page != nil {
-		return c.gatherer.wait(ctx, page)
+	receipt := make(chan Receipt, 1)
+	if c.gatherer.join(ctx, to, m, func(r Receipt) { receipt <- r }) {
+		return <-receipt
 	}
 	return c.deliver(ctx, to, m)
+}
+
+// Begin is Deliver for a caller that does not wait: settled gets the receipt, once,
+// from another goroutine, and holds the other receipts of a storm up while it runs. A
+// page that waits to go out with others has no goroutine, so that ten thousand may.
+func (c *Courier) Begin(ctx context.Context, to Contact, m Message, settled func(Receipt)) {
+	if !c.gatherer.join(ctx, to, m, settled) {
+		go func() { settled(c.deliver(ctx, to, m)) }()
+	}
 }
 
 // deliver is Deliver without looking at storms.

@@ -98,24 +98,26 @@ type bundle struct {
 	to      Contact // of the last one, who may have got new addresses
 	pages   []*gathered
 	sending context.CancelFunc // ends the sending; nil: it has not begun
-	done    chan struct{}      // closed when receipt is set
-	receipt Receipt
 }
 
 // gathered is a page that waits for its bundle to go out. Thousands may wait at
-// once, so that there is little on the stack of whoever does.
+// once, so that none has a goroutine.
 type gathered struct {
 	message Message
 	bundle  *bundle
-	to      string // the contact's name
-	left    bool   // its caller has gone, as after an acknowledgement
+	to      string        // the contact's name
+	left    bool          // it is settled: sent, or no longer wanted, as after an acknowledgement
+	settled func(Receipt) // called once, without mu
+	keep    func() bool   // ends the watch over its ctx
 }
 
-// join decides: a message that is to go alone, at once, is nil.
-func (g *gatherer) join(to Contact, m Message) *gathered {
+// join decides: it is false for a message that is to go alone, at once. Otherwise
+// settled is called once, with the receipt of the bundle that the message goes out
+// with, or when ctx ends before it has.
+func (g *gatherer) join(ctx context.Context, to Contact, m Message, settled func(Receipt)) bool {
 	class := m.Kind.class()
 	if class == "" {
-		return nil
+		return false
 	}
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -133,38 +135,47 @@ func (g *gatherer) join(to Contact, m Message) *gathered {
 	worst := !slices.ContainsFunc(l.single, func(p sentPage) bool { return p.level.AtLeast(m.Level) })
 	if worst || l.open == nil && len(l.single) < g.storm.Pages {
 		l.single = append(l.single, sentPage{now, m.Level})
-		return nil
+		return false
 	}
 	if l.open == nil {
-		b := &bundle{done: make(chan struct{})}
+		b := &bundle{}
 		l.open = b
 		time.AfterFunc(g.storm.Every, func() { g.flush(l, b) })
 	}
-	page := &gathered{message: m, bundle: l.open, to: to.Name}
+	page := &gathered{message: m, bundle: l.open, to: to.Name, settled: settled}
 	l.open.to, l.open.pages = to, append(l.open.pages, page)
-	return page
-}
-
-// wait returns the receipt of the bundle that a page goes out with.
-func (g *gatherer) wait(ctx context.Context, page *gathered) Receipt {
-	select {
-	case <-page.bundle.done:
-		r := page.bundle.receipt
-		r.Key = page.message.Key
-		return r
-	case <-ctx.Done():
-		g.leave(page)
-		return stopped(page, ctx.Err())
-	}
+	page.keep = context.AfterFunc(ctx, func() { g.leave(page, ctx.Err()) })
+	return true
 }
 
 // leave takes a page out of its bundle, and stops the sending if it was the last.
-func (g *gatherer) leave(page *gathered) {
+func (g *gatherer) leave(page *gathered, why error) {
 	g.mu.Lock()
-	defer g.mu.Unlock()
+	if page.left {
+		g.mu.Unlock()
+		return // it was settled at the same moment
+	}
 	page.left = true
 	if b := page.bundle; b.sending != nil && len(b.wanted()) == 0 {
 		b.sending()
+	}
+	g.mu.Unlock()
+	page.settled(stopped(page, why))
+}
+
+// settle gives the receipt of a bundle to the pages that still wait for it.
+func (g *gatherer) settle(b *bundle, r Receipt) {
+	g.mu.Lock()
+	waited := slices.DeleteFunc(b.pages, func(p *gathered) bool { return p.left })
+	for _, p := range waited {
+		p.left = true
+	}
+	b.pages = nil
+	g.mu.Unlock()
+	for _, p := range waited {
+		p.keep()
+		r.Key = p.message.Key
+		p.settled(r)
 	}
 }
 
@@ -182,7 +193,7 @@ func (b *bundle) wanted() []Message {
 // flush sends what was gathered.
 func (g *gatherer) flush(l *lately, b *bundle) {
 	g.mu.Lock()
-	l.open = nil
+	l.open = nil // nothing joins it any more
 	pages := b.wanted()
 	ctx, cancel := context.WithCancel(context.Background()) // each caller has a ctx of its own, and leaves when it ends
 	defer cancel()
@@ -190,9 +201,8 @@ func (g *gatherer) flush(l *lately, b *bundle) {
 	g.mu.Unlock()
 	if len(pages) > 0 {
 		g.grouped(len(pages))
-		b.receipt = g.deliver(ctx, b.to, together(pages, time.Now()))
+		g.settle(b, g.deliver(ctx, b.to, together(pages, time.Now())))
 	}
-	close(b.done)
 }
 
 // stopped is the receipt of a message that was no longer wanted.
