@@ -80,14 +80,14 @@ func (c *Courier) route(ctx context.Context, to Address, m Message, struck func(
 		}
 		a.Tries++
 		a.Err = c.cfg.redactError(c.try(ctx, to.Channel, m))
+		if wait.hint = retryAfter(a.Err); wait.hint > 0 && !errors.Is(a.Err, ErrPermanent) {
+			target.close(time.Now().Add(wait.hint)) // for every message that goes there
+		}
 		if a.Err != nil {
-			struck()
+			struck() // behind close: the next channel may take it at once, and the caller send another
 		}
 		if errors.Is(a.Err, ErrPermanent) {
 			return backoff.Permanent(a.Err)
-		}
-		if wait.hint = retryAfter(a.Err); wait.hint > 0 {
-			target.close(time.Now().Add(wait.hint)) // for every message that goes there
 		}
 		return a.Err
 	}
