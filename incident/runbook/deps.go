@@ -245,8 +245,7 @@ type Database struct {
 	Vacuum      Look                                                             // vacuumdb -z: it changes no row, and may be done again
 }
 
-// Host is what is looked at on the machine. incident/evidence/host, incident/detect/host and
-// recovery/diagnose have what most fields do.
+// Host is what is looked at on the machine. host.New (incident/runbook/host) makes one.
 type Host struct {
 	Disk      Look                                                            // df -h
 	Memory    Look                                                            // free -m
@@ -264,7 +263,9 @@ type Host struct {
 	DNS       Look                                                            // nslookup of it
 }
 
-// Bot is what is asked of the bot itself, and of what watches it.
+// Bot is what is asked of the bot itself, and of what watches it. host.NewBot
+// (incident/runbook/host) makes one with APIUsage, Grep, CPU, Heap, Profile and Threads; the
+// rest only the bot knows.
 type Bot struct {
 	Health    Look // bot.utils.health_check
 	TestTrade Look // bot.utils.test_trade, in paper mode
