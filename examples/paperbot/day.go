@@ -44,6 +44,7 @@ type day struct {
 	files    map[recovery.Component]*filebackup.Store
 	pager    *receiver
 	sender   *webhook.Notifier
+	web      *served // nil without -http
 	slowRule severity.Rule
 	ticks    int
 	failures int
@@ -290,8 +291,11 @@ func (d *day) start() {
 
 // close ends everything, in the opposite order of its making.
 func (d *day) close() error {
-	d.stopRun()
 	var errs []error
+	if d.web != nil {
+		errs = append(errs, d.web.close())
+	}
+	d.stopRun()
 	for range d.parts {
 		errs = append(errs, <-d.running)
 	}

@@ -26,10 +26,19 @@ func liveDay(ctx context.Context, f flags, out io.Writer) (err error) {
 		return err
 	}
 	d.start()
+	if f.HTTP != "" {
+		if d.web, err = d.serve(f.HTTP); err != nil {
+			return errors.Join(fmt.Errorf("-http %s: %w", f.HTTP, err), d.close())
+		}
+	}
 	d.screen.show(d.picture)
 	var in incident.Incident
 	runErr := d.live(ctx, &in)
 	d.screen.end()
+	if d.web != nil && runErr == nil {
+		d.screen.printf("the day is over; the pages stay until Ctrl-C")
+		<-ctx.Done()
+	}
 	closeErr := d.close()
 	if in.Number != "" {
 		d.conclude(in)

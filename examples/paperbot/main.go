@@ -4,6 +4,7 @@
 //
 //	go run ./examples/paperbot                                  the main job
 //	go run ./examples/paperbot -fault naked-position -seed 7    another day
+//	go run ./examples/paperbot -http 127.0.0.1:8080             with the status page and the console
 //	go run ./examples/paperbot -fills F -orders O -corrupt 3    recorded data
 //
 // While it runs, touch DIR/EMERGENCY_STOP from another shell stops it.
@@ -35,6 +36,7 @@ type flags struct {
 	Note     string        `help:"The note of the last resume." default:"book repaired and compared, stops in place, checklist proven"`
 	Window   time.Duration `help:"Length of every waiting period that the playbook gives as 5 or 15 minutes." default:"5s"`
 	Dir      string        `help:"Where everything lies; it must not exist yet. Defaults to a new andon-DATE-TIME here."`
+	HTTP     string        `name:"http" help:"Serve the status page and the console here, such as 127.0.0.1:8080, until Ctrl-C."`
 	Fills    string        `help:"Recorded fills, as pages of JSON: they become the book."`
 	Orders   string        `help:"Recorded orders, as pages of JSON: they are the venue's word."`
 	Corrupt  int           `help:"How many rows of the book of recorded fills to damage."`
@@ -50,6 +52,9 @@ func (f flags) validate() error {
 	}
 	if f.Window < 500*time.Millisecond || f.Window > time.Hour {
 		errs = append(errs, fmt.Errorf("-window %v: want 500ms to 1h", f.Window))
+	}
+	if f.HTTP != "" && f.Fills != "" {
+		errs = append(errs, errors.New("-http is for the main job, not for recorded data"))
 	}
 	if (f.Fills == "") != (f.Orders == "") {
 		errs = append(errs, errors.New("-fills and -orders go together"))

@@ -90,6 +90,7 @@ func TestStreamThatIsCutLosesNothing(t *testing.T) {
 	note := func(text string) { require.NoError(t, b.m.Note(t.Context(), in.Number, "Ada", text, "")) }
 	var got []int
 	last := ""
+	other := b.stream(t, "") // who sees what is written while the first is cut off
 	for round := range 5 {
 		note(fmt.Sprintf("before the cut %d.", round))
 		s := b.stream(t, last)
@@ -97,6 +98,7 @@ func TestStreamThatIsCutLosesNothing(t *testing.T) {
 		last = strconv.Itoa(got[len(got)-1])
 		s.cut()
 		note(fmt.Sprintf("while it was cut %d.", round))
+		other.upTo(fmt.Sprintf("while it was cut %d.", round))
 	}
 	got = append(got, b.stream(t, last).upTo("while it was cut 4.")...)
 	for i, id := range got {

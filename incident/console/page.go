@@ -275,11 +275,19 @@ func barOf(took, objective time.Duration, measured bool) bar {
 	if !measured {
 		return bar{-1, "not measured"}
 	}
-	b := bar{200, fmt.Sprintf("%v of %v", took.Round(time.Second), objective)}
+	b := bar{200, fmt.Sprintf("%v of %v", rounded(took), objective)}
 	if objective > 0 {
 		b.Width = int(min(200, took*100/objective))
 	}
 	return b
+}
+
+// rounded keeps what is shorter than a second.
+func rounded(d time.Duration) time.Duration {
+	if d < time.Second {
+		return d.Round(time.Millisecond)
+	}
+	return d.Round(time.Second)
 }
 
 // incidentPage is what pages/incident.html gets.
