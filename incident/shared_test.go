@@ -270,7 +270,7 @@ func TestLaw7_AResponderThatIsReplacedDoesNotPageByItself(t *testing.T) {
 		r := newRoom()
 		a, b := two(t, r)
 		for _, s := range []*stack{a, b} {
-			s.phone.takes = map[string]time.Duration{"ada": 2 * time.Second}
+			s.phone.takes = map[string]time.Duration{"ada": 500 * time.Millisecond}
 		}
 		time.Sleep(time.Minute)
 		r.replace()

@@ -38,7 +38,8 @@
 // # Failure
 //
 // Errors are [*notify.DeliveryError]: 429 and 5xx are temporary and carry Retry-After,
-// other answers are permanent, and so is a service that is not in the Config. Where
+// other answers are permanent, and so is a service that is not in the Config. A 2xx
+// without PagerDuty's own "success" is temporary: a proxy has answered. Where
 // several events are sent for one message and one of them fails, the message has
 // failed, and sending it again repeats what has succeeded, which changes nothing.
 //

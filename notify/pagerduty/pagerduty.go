@@ -165,9 +165,21 @@ func (n *Notifier) send(ctx context.Context, key notify.Secret, service string, 
 		if err != nil {
 			return &notify.DeliveryError{Err: fmt.Errorf("pagerduty service %s: the answer broke off: %w", service, err)}
 		}
+		if !success(answer) {
+			return &notify.DeliveryError{Status: response.StatusCode, Err: fmt.Errorf("pagerduty service %s: the answer is not PagerDuty's: a proxy may have given it", service)}
+		}
 		return nil
 	}
 	return notify.HTTPAnswer("pagerduty service "+service+why(answer, key), response, time.Now())
+}
+
+// success reports whether the API says that it has taken an event. A proxy or a portal
+// that wants a login answers 200 too, and rings nobody.
+func success(answer []byte) bool {
+	var said struct {
+		Status string `json:"status"`
+	}
+	return json.Unmarshal(answer, &said) == nil && said.Status == "success"
 }
 
 // why returns what the API says is wrong, without the key.

@@ -362,3 +362,19 @@ func Example() {
 	fmt.Println(directory.Find(time.Now(), notify.OnCallEngineer)[0].Addresses)
 	// Output: [{pagerduty trading-bot-oncall}]
 }
+
+// What stands between us and PagerDuty answers 200 as well, and rings nobody.
+func TestLaw7_AnAnswerThatIsNotPagerDutysIsNoAcceptance(t *testing.T) {
+	for name, body := range map[string]string{
+		"a portal's page": "<html>Please log in</html>", "nothing": "", "null": "null", "a list": "[]",
+		"another status": `{"status":"invalid event"}`, "no status": `{"message":"Event processed"}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			a := newAPI(t)
+			a.fail(func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, body) })
+			err := newNotifier(t, a).Notify(t.Context(), message("page", notify.InitialAlert))
+			require.ErrorContains(t, err, "not PagerDuty's")
+			require.NotErrorIs(t, err, notify.ErrPermanent, "it is tried again, and the next channel begins")
+		})
+	}
+}

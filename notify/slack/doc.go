@@ -31,7 +31,7 @@
 //
 // Errors are [*notify.DeliveryError]. What Slack calls a fault of its own, a rate limit
 // (with Retry-After) and no answer are temporary, anything else is permanent: a
-// wrong channel, a revoked token, a missing scope. Config.Trouble hears of steps of Room that
+// wrong channel, a revoked token, a missing scope, a redirect, which is never followed. Config.Trouble hears of steps of Room that
 // did not succeed.
 //
 // # Testing

@@ -104,7 +104,11 @@ func New(cfg Config) (*Notifier, error) {
 		return nil, err
 	}
 	cfg.Invite = slices.Clone(cfg.Invite)
-	client := &http.Client{Transport: cfg.Transport, Timeout: cfg.Timeout}
+	client := &http.Client{
+		Transport: cfg.Transport, Timeout: cfg.Timeout,
+		// The token stands in the body, which a redirect would hand to whomever it names.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
 	return &Notifier{cfg: cfg, client: client, threads: map[place]*thread{}, rooms: map[string]*room{},
 		api: slack.New(string(cfg.Token), slack.OptionAPIURL(cfg.URL), slack.OptionHTTPClient(client))}, nil
 }

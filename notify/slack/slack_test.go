@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"strconv"
 	"strings"
 	"sync"
@@ -244,6 +245,33 @@ func TestErrorsAreToldApart(t *testing.T) {
 }
 
 // What somebody wrote cannot call a whole channel.
+// A redirect could hand the token and the message to somebody else.
+func TestARedirectIsNotFollowed(t *testing.T) {
+	var mu sync.Mutex
+	followed := 0
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		followed++
+	}))
+	defer elsewhere.Close()
+	for _, code := range []int{http.StatusFound, http.StatusTemporaryRedirect, http.StatusPermanentRedirect} {
+		f := newFake(t)
+		f.set(func() {
+			f.answer = func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, elsewhere.URL, code) }
+		})
+		n := newNotifier(t, f)
+		for _, to := range []string{"C0OPS", slack.Room} {
+			m := message("page", notify.InitialAlert)
+			m.To = to
+			require.ErrorIs(t, n.Notify(t.Context(), m), notify.ErrPermanent, "status %d", code)
+		}
+	}
+	mu.Lock()
+	defer mu.Unlock()
+	require.Zero(t, followed)
+}
+
 func TestTextIsEscaped(t *testing.T) {
 	f := newFake(t)
 	var raw string
