@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -18,7 +19,7 @@ import (
 
 type stopCmd struct {
 	Why    string        `help:"The reason." default:"stopped by botops"`
-	Within time.Duration `help:"How long to wait for a closed gate." default:"5s"`
+	Within time.Duration `help:"How long to wait for a closed gate, and for the orders in flight." default:"10s"`
 }
 
 // stopped is what came of a stop.
@@ -60,7 +61,7 @@ func (c stopCmd) Run(a *app) error {
 		// Whatever the reasons are: nothing was placed, and that is what the status says.
 		return fmt.Errorf("STOP NOT CONFIRMED, and the flag could not be placed: %v", errors.Join(err, flag))
 	}
-	return as(errUnconfirmed, fmt.Errorf("%s was placed, and NOTHING CONFIRMS that a gate is closed: %w", a.cfg.StopFlag, err))
+	return as(errUnconfirmed, fmt.Errorf("%s was placed, and NOTHING CONFIRMS that a gate is closed: %s", a.cfg.StopFlag, cmp.Or(s.Problem, "the bot says that it is not halted")))
 }
 
 // placeFlag places a flag as any shell would, and follows no link. What lies there already
