@@ -62,7 +62,7 @@ type Deps struct {
 	Host        Host
 	Bot         Bot
 	Notify      Notify
-	// Cache empties the bot's cache server: redis-cli FLUSHALL.
+	// Cache empties the bot's cache server: redis-cli FLUSHALL. Flush makes one.
 	Cache Action
 
 	// Revoke says where a person makes the keys to a venue worthless, by the venue's name.
@@ -129,7 +129,8 @@ type Backups interface {
 	Backups(ctx context.Context) ([]recovery.Backup, error)
 }
 
-// Restore brings data back from a verified backup. *pgbackup.Rescue is one. It is not taken
+// Restore brings data back from a verified backup. *pgbackup.Rescue is one, of tables, and
+// *filebackup.Rescue of files. It is not taken
 // back when a run is aborted: what it replaced was corrupt, and is kept for people.
 type Restore interface {
 	// Preview says what Restore would do, and changes nothing. backup names a backup;
@@ -232,8 +233,8 @@ type Evidence interface {
 	Sealed(ctx context.Context, incident string, since time.Time) (archive string, err error)
 }
 
-// Database is what is looked at in the bot's database. reconcile/pgbook and
-// recovery/diagnose have what each field does.
+// Database is what is looked at in the bot's database. NewDatabase makes one of pgbook.Looks
+// (reconcile/pgbook) and diagnose.Looks (recovery/diagnose).
 type Database struct {
 	Integrity   Look                                                             // nulls, statuses, every check; the error names what was found
 	Totals      Look                                                             // quantity and value held, by symbol
@@ -284,6 +285,6 @@ type Bot struct {
 // Notify tells the stakeholders.
 type Notify struct {
 	Alert      Action // the initial alert, via the established channels
-	Channel    Action // the incident's own channel
+	Channel    Action // the incident's own channel; Channel makes one
 	StatusPage Action // what customers read
 }

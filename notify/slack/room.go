@@ -80,6 +80,17 @@ func (n *Notifier) room(ctx context.Context, incident string) (string, error) {
 	return r.id, nil
 }
 
+// Open opens an incident's own channel, or finds it open: the topic is set, and who is to be
+// there is invited. It may be called again, and returns the channel's name and id. What is
+// not complete goes to Config.Trouble; only a channel that cannot be had is an error.
+func (n *Notifier) Open(ctx context.Context, incident string) (string, error) {
+	id, err := n.room(ctx, incident)
+	if err != nil {
+		return "", n.failed("open the incident's channel", err)
+	}
+	return "#" + Name(incident) + " (" + id + ")", nil
+}
+
 // create creates a channel, or finds and joins the one of that name.
 func (n *Notifier) create(ctx context.Context, name string) (string, error) {
 	made, err := n.api.CreateConversationContext(ctx, slack.CreateConversationParams{ChannelName: name})

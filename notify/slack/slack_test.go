@@ -186,6 +186,20 @@ func TestTheRoomIsOpenedOnceAndFilled(t *testing.T) {
 	require.Equal(t, 2, f.called("conversations.create"), "one a process")
 }
 
+func TestARoomCanBeOpenedBeforeAnythingIsSaid(t *testing.T) {
+	f := newFake(t)
+	for range 2 { // the second finds it
+		at, err := newNotifier(t, f).Open(t.Context(), "INC-20260314-001")
+		require.NoError(t, err)
+		require.Equal(t, "#incident-20260314-001 ("+f.channels[1].ID+")", at)
+	}
+	require.Len(t, f.channels, 2)
+	require.Equal(t, "INC-20260314-001", f.channels[1].Topic)
+	require.Empty(t, f.sent())
+	_, err := newNotifier(t, f).Open(t.Context(), "")
+	require.ErrorIs(t, err, notify.ErrPermanent)
+}
+
 func TestWhatFailsInTheRoomIsTriedAgainAndHoldsNoPageBack(t *testing.T) {
 	f := newFake(t)
 	var heard troubles
