@@ -557,3 +557,23 @@ func TestRunIsCalledOnceAtATime(t *testing.T) {
 	b := newBench(t)
 	require.ErrorIs(t, b.Run(t.Context()), console.ErrRunning)
 }
+
+func TestAThousandIncidentsStayOnePage(t *testing.T) {
+	b := newBench(t)
+	for i := range 1000 {
+		b.declare("book and venue differ", fmt.Sprintf("book %d", i))
+	}
+	in := b.m.Open()[0]
+	for i := range 2000 {
+		require.NoError(t, b.m.Note(t.Context(), in.Number, "Ada", fmt.Sprintf("note %d", i), ""))
+	}
+	got := b.do("GET", "/console", "", ada)
+	require.Equal(t, 200, got.code)
+	require.Equal(t, 50, strings.Count(got.body, `do/acknowledge`))
+	require.Contains(t, got.body, "950 more incidents are open")
+	require.Less(t, len(got.body), 250<<10, "a page that a phone can hold")
+	page := b.do("GET", "/console/incident?number="+in.Number, "", ada)
+	require.Equal(t, 200, strings.Count(page.body, `class="kind"`))
+	require.Contains(t, page.body, "earlier events are not listed here")
+	require.Contains(t, page.body, "note 1999")
+}
