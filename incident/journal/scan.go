@@ -188,6 +188,11 @@ func follows(tip Tip, l incident.Link, perr error) *DamagedError {
 // the zero bytes that a file system leaves where data did not reach the disk.
 func torn(tail []byte, seq uint64) bool {
 	text := bytes.TrimRight(tail, "\x00")
+	if n := len(text); n > 0 {
+		if _, err := incident.ParseLink(text[:n-1]); err == nil {
+			return false // a whole record whose newline is something else: it was acknowledged, and altered
+		}
+	}
 	open := fmt.Appendf(nil, `{"seq":%d,"at":"`, seq)
 	n := min(len(text), len(open))
 	return bytes.Equal(text[:n], open[:n])
