@@ -74,6 +74,10 @@ type Backup struct {
 
 	// Problem says in words why the backup does not count; empty when it does.
 	Problem string
+
+	// Note says in words what the backup does not bring back although it was there,
+	// as its target knows it; empty when there is nothing of that kind.
+	Note string
 }
 
 // Good reports whether the backup counts.

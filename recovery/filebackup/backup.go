@@ -43,7 +43,7 @@ func (s *Store) Backup(ctx context.Context, now time.Time) (b recovery.Backup, e
 	if m.Host, err = os.Hostname(); err != nil {
 		return b, err
 	}
-	if m.Entries, err = s.copySources(ctx, filepath.Join(dir, filesDir)); err != nil {
+	if m.Entries, m.NotKept, err = s.copySources(ctx, filepath.Join(dir, filesDir)); err != nil {
 		return b, err
 	}
 	for _, source := range s.cfg.Sources {
@@ -83,13 +83,13 @@ func (s *Store) claim(now time.Time) (string, error) {
 
 func (s *Store) dir(name string) string { return filepath.Join(s.cfg.Dir, name) }
 
-func (s *Store) copySources(ctx context.Context, files string) (entries []Entry, err error) {
+func (s *Store) copySources(ctx context.Context, files string) (entries []Entry, losses []Loss, err error) {
 	if err := os.Mkdir(files, 0o700); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	root, err := os.OpenRoot(files)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer func() { err = errors.Join(err, root.Close()) }()
 	readers, err := s.readers(root)
@@ -99,20 +99,21 @@ func (s *Store) copySources(ctx context.Context, files string) (entries []Entry,
 		}
 	}()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := snapshot(ctx, s.cfg.Tries, readers...); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	for _, r := range readers {
-		tree := r.rooted(r.source[1:])
+		tree, lost := r.rooted(r.source[1:])
+		losses = append(losses, lost...)
 		if files, _ := totals(tree); files == 0 {
-			return nil, fmt.Errorf("source %q: %w: a backup without a file would prove nothing", r.source, ErrNothing)
+			return nil, nil, fmt.Errorf("source %q: %w: a backup without a file would prove nothing", r.source, ErrNothing)
 		}
 		entries = append(entries, tree...)
 	}
 	sortEntries(entries)
-	return entries, syncDirs(ctx, root, ".")
+	return entries, losses, syncDirs(ctx, root, ".")
 }
 
 // readers opens every source, each with a copier to its place below root. What was

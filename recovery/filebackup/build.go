@@ -29,7 +29,7 @@ func (j job) build(ctx context.Context, entries []Entry) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, to.Close()) }()
-	b := builder{from: from, source: string(j.p.Source[1:]), to: to, base: base, backup: j.p.Backup, buf: newBuffer()}
+	b := builder{from: from, source: string(j.p.Source[1:]), to: to, base: base, backup: j.p.Backup, bare: j.s.cfg.IgnoreAttributes, buf: newBuffer()}
 	if err := b.all(ctx, entries); err != nil {
 		return err
 	}
@@ -62,6 +62,7 @@ type builder struct {
 	to     *os.Root
 	base   string // below to
 	backup string
+	bare   bool // attributes are left as they come
 	buf    []byte
 }
 
@@ -89,6 +90,9 @@ func (b builder) create(ctx context.Context, e Entry) error {
 	case Link:
 		return b.to.Symlink(string(e.Target), to)
 	}
+	if e.Same != "" {
+		return b.to.Link(path.Join(b.base, string(e.Same)), to)
+	}
 	return b.copy(ctx, e, to)
 }
 
@@ -114,19 +118,32 @@ func (b builder) copy(ctx context.Context, e Entry, to string) (err error) {
 // before that, since its mode may forbid it to be opened.
 func (b builder) dress(e Entry) (err error) {
 	to := path.Join(b.base, string(e.Path))
-	if e.Kind == Link {
+	switch {
+	case e.Kind == Link:
 		return b.own(to, e)
+	case e.Same != "": // its first name is dressed
+		return nil
 	}
 	f, err := b.to.Open(to)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, f.Close()) }()
+	if !b.bare { // before the mode forbids it
+		if err := setAttributes(f, e.Attributes, false); err != nil {
+			return fmt.Errorf("\"%v\": %w", e.Path, err)
+		}
+	}
 	if err := b.own(to, e); err != nil {
 		return err
 	}
 	if err := b.to.Chmod(to, e.Mode.fileMode()); err != nil {
 		return err
+	}
+	if !b.bare { // after the mode, of which an access list is the larger part
+		if err := setAttributes(f, e.Attributes, true); err != nil {
+			return fmt.Errorf("\"%v\": %w", e.Path, err)
+		}
 	}
 	if err := b.to.Chtimes(to, e.ModTime, e.ModTime); err != nil {
 		return err

@@ -51,6 +51,11 @@ type Config struct {
 	// IgnoreOwner restores files as those of the process. Defaults to false: their
 	// owner is restored, and a restore that may not do so fails.
 	IgnoreOwner bool
+
+	// IgnoreAttributes restores files without extended attributes and access lists,
+	// for a file system that has none. Defaults to false: they are restored, and a
+	// restore that cannot do so fails.
+	IgnoreAttributes bool
 }
 
 func (c Config) withDefaults() Config {

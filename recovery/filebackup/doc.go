@@ -19,8 +19,14 @@
 // Kept of each file are its bytes, permissions, owner and modification time.
 // Symbolic links are kept as links and never followed. A named pipe, a socket or a
 // device is refused by name. A SQLite database is copied by VACUUM INTO, never as it
-// lies, and without its journals. Stretches of zeros become holes. Not kept: extended
-// attributes, access lists, and that two names are one file.
+// lies, and without its journals. Stretches of zeros become holes. Names of one file
+// are restored as such (in the backup each takes its room), and so are, on Linux, the
+// extended attributes user.* and the access lists of POSIX. What else there was is
+// named in Manifest.NotKept, in the Note of a backup and in the plan: other attributes,
+// such as security.capability, and names of a file that lie outside of its source. Not
+// kept and not named are attributes of symbolic links and the labels of SELinux, which
+// its policy gives. A backup is not sealed: what lies in Dir can be read by its owner
+// without a key. What must be sealed goes through a recovery.Repository.
 //
 // # Usage
 //

@@ -79,6 +79,13 @@ type Entry struct {
 	Size    int64     `json:"size,omitempty"`    // bytes of a file
 	SHA256  string    `json:"sha256,omitempty"`  // of a file, lower case
 	Target  Path      `json:"target,omitempty"`  // of a link
+
+	// Same is the entry, earlier in the order of its source, of which this one is a
+	// second name: both are one file. Empty for the first name, and for all else.
+	Same Path `json:"same,omitempty"`
+
+	// Attributes are the extended attributes and access lists that are kept.
+	Attributes Attributes `json:"attributes,omitempty"`
 }
 
 func (e Entry) validate() error {
@@ -111,6 +118,12 @@ func (e Entry) validate() error {
 	default:
 		add("kind %q is not file, dir or link", e.Kind)
 	}
+	if e.Same != "" && (e.Kind != File || !e.Same.local() || e.Same >= e.Path) {
+		add("it cannot be another name of \"%v\"", e.Same)
+	}
+	if list, err := e.Attributes.list(); err != nil || e.Kind == Link && len(list) > 0 {
+		errs = append(errs, fmt.Errorf("entry \"%v\": the attributes of a %s are %q: %w", e.Path, e.Kind, string(e.Attributes), errors.Join(errAttributes, err)))
+	}
 	if (e.Target == "") != (e.Kind != Link) {
 		add("target of a %s is \"%v\"", e.Kind, e.Target)
 	}
@@ -134,6 +147,16 @@ func (e Entry) differs(f Entry) string {
 	}
 	if e.UID != f.UID || e.GID != f.GID {
 		what = append(what, fmt.Sprintf("owner %d:%d becomes %d:%d", e.UID, e.GID, f.UID, f.GID))
+	}
+	switch {
+	case e.Same == f.Same:
+	case f.Same == "":
+		what = append(what, fmt.Sprintf("no other name of %v any more", e.Same))
+	default:
+		what = append(what, fmt.Sprintf("another name of %v", f.Same))
+	}
+	if e.Attributes != f.Attributes {
+		what = append(what, "attributes "+e.Attributes.differ(f.Attributes))
 	}
 	if !e.ModTime.Equal(f.ModTime) {
 		what = append(what, "time")

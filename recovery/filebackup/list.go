@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"strings"
 
 	"github.com/andon-go/andon/recovery"
 )
@@ -100,6 +101,11 @@ func (s *Store) describe(name string) (recovery.Backup, error) {
 	b.At, b.CompletedAt = m.At, m.CompletedAt
 	b.Files, b.Bytes = totals(m.Entries)
 	b.State, b.Problem = recovery.Complete, "it was not read back yet"
+	var notes []string
+	for _, l := range m.NotKept {
+		notes = append(notes, l.String())
+	}
+	b.Note = strings.Join(notes, "; ")
 	s.readVerdict(&b, sum)
 	s.readRestored(&b, sum)
 	return b, nil

@@ -34,7 +34,19 @@ type Manifest struct {
 	// Entries in the order of their paths, which are those of the sources without
 	// the first slash. Each stands after the directory that holds it.
 	Entries []Entry `json:"entries"`
+
+	// NotKept is what the sources had and a restore does not bring back.
+	NotKept []Loss `json:"not_kept,omitempty"`
 }
+
+// Loss is something of one file that a backup does not keep.
+type Loss struct {
+	Path Path   `json:"path"`
+	What string `json:"what"`
+}
+
+// String returns the loss for people.
+func (l Loss) String() string { return fmt.Sprintf("not kept of %v: %s", l.Path, l.What) }
 
 func (m Manifest) validate() error {
 	var errs []error
@@ -65,7 +77,7 @@ func (m Manifest) validate() error {
 // nothing else, so that no path of them can lead anywhere else.
 func (m Manifest) validateEntries(roots map[Path]bool) error {
 	roots = maps.Clone(roots)
-	dirs := map[Path]bool{}
+	dirs, files := map[Path]bool{}, map[Path]Entry{}
 	last := Path("")
 	for _, e := range m.Entries {
 		if err := e.validate(); err != nil {
@@ -83,8 +95,23 @@ func (m Manifest) validateEntries(roots map[Path]bool) error {
 		} else if !dirs[Path(path.Dir(string(e.Path)))] {
 			return fmt.Errorf("entry \"%v\" is in no directory of the backup", e.Path)
 		}
-		if e.Kind == Dir {
+		switch e.Kind {
+		case Dir:
 			dirs[e.Path] = true
+		case File:
+			files[e.Path] = e
+		}
+		if e.Same == "" {
+			continue
+		}
+		first := files[e.Same]
+		first.Path, first.Same = e.Path, e.Same
+		together := false
+		for root := range roots {
+			together = together || within(string(e.Path), string(root)) && within(string(e.Same), string(root))
+		}
+		if first != e || files[e.Same].Same != "" || !together {
+			return fmt.Errorf("entry \"%v\" is not the same file as \"%v\"", e.Path, e.Same)
 		}
 	}
 	for root, found := range roots {
@@ -109,19 +136,39 @@ func totals(entries []Entry) (files int, bytes int64) {
 // tree returns the entries of one source with paths that start at it, the source
 // itself being ".".
 func (m Manifest) tree(source string) []Entry {
-	root := source[1:]
 	var entries []Entry
 	for _, e := range m.Entries {
-		if string(e.Path) == root {
-			e.Path = "."
-		} else if rel, ok := strings.CutPrefix(string(e.Path), root+"/"); ok {
-			e.Path = Path(rel)
-		} else {
+		var ok bool
+		if e.Path, ok = below(e.Path, source[1:]); !ok {
 			continue
+		}
+		if e.Same != "" {
+			e.Same, _ = below(e.Same, source[1:]) // validateEntries has seen that it is
 		}
 		entries = append(entries, e)
 	}
 	return entries
+}
+
+// losses returns what is not kept of one source, with paths as tree has them.
+func (m Manifest) losses(source string) []Loss {
+	var losses []Loss
+	for _, l := range m.NotKept {
+		var ok bool
+		if l.Path, ok = below(l.Path, source[1:]); ok {
+			losses = append(losses, l)
+		}
+	}
+	return losses
+}
+
+// below returns a path as it is from root, "." being root itself.
+func below(p Path, root string) (Path, bool) {
+	if string(p) == root {
+		return ".", true
+	}
+	rel, ok := strings.CutPrefix(string(p), root+"/")
+	return Path(rel), ok
 }
 
 // verdict is what the newest verification of a backup found.

@@ -55,6 +55,9 @@ type Plan struct {
 	Files   int      `json:"files"` // in the tree that is restored
 	Bytes   int64    `json:"bytes"`
 	Changes []Change `json:"changes,omitempty"`
+
+	// NotKept is what the source had, and the restored tree will not have.
+	NotKept []Loss `json:"not_kept,omitempty"`
 }
 
 // NothingToDo reports whether the target is already what it would be restored to.
@@ -74,6 +77,9 @@ func (p Plan) String() string {
 	}
 	for _, c := range p.Changes {
 		fmt.Fprintf(&b, "  %v: %s\n", c.Path, c.What)
+	}
+	for _, l := range p.NotKept {
+		fmt.Fprintf(&b, "  %v\n", l)
 	}
 	return b.String()
 }
@@ -117,7 +123,7 @@ func (s *Store) plan(ctx context.Context, req Request, now time.Time) (Plan, err
 	if err != nil {
 		return Plan{}, err
 	}
-	p := Plan{At: now.UTC(), Backup: b.Name, Manifest: sum, Source: Path(source), Into: Path(into), Changes: changes(before, after)}
+	p := Plan{At: now.UTC(), Backup: b.Name, Manifest: sum, Source: Path(source), Into: Path(into), Changes: changes(before, after), NotKept: m.losses(source)}
 	p.Files, p.Bytes = totals(after)
 	if p.Before, err = fingerprint(before); err != nil {
 		return Plan{}, err
@@ -195,7 +201,7 @@ func chooseSource(m Manifest, source string) (string, error) {
 
 // restored is the tree as it will be.
 func (s *Store) restored(m Manifest, source string) []Entry {
-	return s.withoutOwner(m.tree(source))
+	return s.expected(m.tree(source))
 }
 
 // current is the tree as it is.
@@ -204,13 +210,17 @@ func (s *Store) current(ctx context.Context, into string) ([]Entry, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the target: %w", err)
 	}
-	return s.withoutOwner(entries), nil
+	return s.expected(entries), nil
 }
 
-func (s *Store) withoutOwner(entries []Entry) []Entry {
-	if s.cfg.IgnoreOwner {
-		for i := range entries {
+// expected leaves out what the configuration ignores.
+func (s *Store) expected(entries []Entry) []Entry {
+	for i := range entries {
+		if s.cfg.IgnoreOwner {
 			entries[i].UID, entries[i].GID = -1, -1
+		}
+		if s.cfg.IgnoreAttributes {
+			entries[i].Attributes = ""
 		}
 	}
 	return entries

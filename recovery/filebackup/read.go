@@ -23,8 +23,9 @@ type reader struct {
 	to     *copier  // nil only reads
 	buf    []byte
 
-	entries map[string]Entry // by path below root
-	stamps  map[string]stamp // of the entries, taken before they were read
+	entries map[string]Entry    // by path below root
+	stamps  map[string]stamp    // of the entries, taken before they were read
+	lost    map[string][]string // the names of attributes that are not kept
 
 	vacuum    func(ctx context.Context, from, to string) error // copies a SQLite database
 	databases map[string]bool                                  // SQLite databases, by path below root
@@ -38,7 +39,7 @@ func newReader(source string, to *copier) (*reader, error) {
 	}
 	return &reader{
 		source: source, root: root, base: base, to: to, buf: newBuffer(),
-		entries: map[string]Entry{}, stamps: map[string]stamp{}, databases: map[string]bool{}, holders: map[string]bool{},
+		entries: map[string]Entry{}, stamps: map[string]stamp{}, lost: map[string][]string{}, databases: map[string]bool{}, holders: map[string]bool{},
 	}, nil
 }
 
@@ -174,12 +175,16 @@ func (r *reader) read(ctx context.Context, n node) error {
 	steady, err := true, error(nil)
 	switch kind {
 	case Dir:
-		err = r.to.mkdir(n.path)
+		if err = r.to.mkdir(n.path); err == nil {
+			err = r.readAttributes(n.path, &e)
+		}
 	case Link:
 		e.Target, err = r.readLink(n.path)
 	case File:
 		if r.databases[n.path] {
-			err = r.readDatabase(ctx, n, &e)
+			if err = r.readDatabase(ctx, n, &e); err == nil {
+				err = r.readAttributes(n.path, &e)
+			}
 			break
 		}
 		steady, err = r.readFile(ctx, n, &e)
@@ -229,6 +234,9 @@ func (r *reader) readFile(ctx context.Context, n node, e *Entry) (steady bool, e
 	if e.Size, e.SHA256, err = r.to.file(ctx, n.path, f, r.buf); err != nil {
 		return false, err
 	}
+	if e.Attributes, r.lost[n.path], err = attributesOf(f); err != nil {
+		return false, err
+	}
 	after, err := f.Stat()
 	if err != nil {
 		return false, err
@@ -236,16 +244,66 @@ func (r *reader) readFile(ctx context.Context, n node, e *Entry) (steady bool, e
 	return stampOf(before) == n.stamp && stampOf(after) == n.stamp, nil
 }
 
+// readAttributes opens what is read by other means than its bytes.
+func (r *reader) readAttributes(p string, e *Entry) (err error) {
+	f, err := r.root.OpenFile(p, os.O_RDONLY|openFlags, 0)
+	if err != nil {
+		return gone(err)
+	}
+	defer func() { err = errors.Join(err, f.Close()) }()
+	e.Attributes, r.lost[p], err = attributesOf(f)
+	return err
+}
+
 // rooted returns the entries in order, with paths below root instead of the base:
-// the source itself is root.
-func (r *reader) rooted(root string) []Entry {
+// the source itself is root. With them comes what is not kept of them.
+func (r *reader) rooted(root string) ([]Entry, []Loss) {
 	entries := make([]Entry, 0, len(r.entries))
+	from := make(map[Path]string, len(r.entries))
 	for p, e := range r.entries {
 		e.Path = Path(path.Join(root, strings.TrimPrefix(p, r.base)))
+		from[e.Path] = p
 		entries = append(entries, e)
 	}
 	sortEntries(entries)
-	return entries
+	return entries, r.sameFiles(entries, from)
+}
+
+// sameFiles finds the names that are one file, and says what of that, and of the
+// attributes, is not kept.
+func (r *reader) sameFiles(entries []Entry, from map[Path]string) (losses []Loss) {
+	type inode struct{ dev, number uint64 }
+	first, found := map[inode]Path{}, map[inode]uint64{}
+	of := func(e Entry) (inode, uint64) {
+		s := r.stamps[from[e.Path]]
+		return inode{s.dev, s.inode}, s.names
+	}
+	for i, e := range entries {
+		for _, name := range r.lost[from[e.Path]] {
+			losses = append(losses, Loss{e.Path, "its attribute " + name})
+		}
+		id, names := of(e)
+		switch {
+		case e.Kind != File || names < 2:
+			continue
+		case r.databases[from[e.Path]]: // copied by its engine, each name by itself
+			losses = append(losses, Loss{e.Path, fmt.Sprintf("that its %d names are one database", names)})
+			continue
+		}
+		found[id]++
+		if is, ok := first[id]; ok {
+			entries[i].Same = is
+			continue
+		}
+		first[id] = e.Path
+	}
+	for _, e := range entries {
+		id, names := of(e)
+		if n := found[id]; n > 0 && n < names && first[id] == e.Path {
+			losses = append(losses, Loss{e.Path, fmt.Sprintf("that %d more of its names lie elsewhere: restored, they are no longer one file", names-n)})
+		}
+	}
+	return losses
 }
 
 // sortEntries puts the root of a tree first and the rest in the order of the paths.
@@ -277,7 +335,8 @@ func scan(ctx context.Context, p string, tries int) (entries []Entry, err error)
 	if err := snapshot(ctx, tries, r); err != nil {
 		return nil, err
 	}
-	return r.rooted("."), nil
+	entries, _ = r.rooted(".")
+	return entries, nil
 }
 
 // newBuffer returns what copyHashing needs, so that many small files share one.

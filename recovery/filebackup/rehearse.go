@@ -72,7 +72,7 @@ func (s *Store) rehearse(ctx context.Context, m Manifest) (r recovery.Rehearsal,
 	}
 	r.Took = max(time.Since(began), 1)
 	files, bytes := totals(m.Entries)
-	r.Evidence = fmt.Sprintf("%d files with %d bytes of %v were restored and read back: content, mode, owner and time are as backed up", files, bytes, m.Sources)
+	r.Evidence = fmt.Sprintf("%d files with %d bytes of %v were restored and read back: content, mode, owner, time, names and attributes are as backed up", files, bytes, m.Sources)
 	return r, nil
 }
 

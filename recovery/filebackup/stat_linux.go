@@ -17,7 +17,8 @@ const openFlags = syscall.O_NONBLOCK
 type system struct {
 	uid, gid   int
 	dev, inode uint64
-	changed    int64 // ctime in nanoseconds: no program can set it back
+	names      uint64 // how many names the file has
+	changed    int64  // ctime in nanoseconds: no program can set it back
 }
 
 func systemOf(info fs.FileInfo) system {
@@ -25,7 +26,7 @@ func systemOf(info fs.FileInfo) system {
 	if !ok {
 		return system{uid: -1, gid: -1, changed: info.ModTime().UnixNano()}
 	}
-	return system{int(st.Uid), int(st.Gid), uint64(st.Dev), st.Ino, st.Ctim.Nano()}
+	return system{int(st.Uid), int(st.Gid), uint64(st.Dev), st.Ino, uint64(st.Nlink), st.Ctim.Nano()}
 }
 
 // stampClock reads the clock from which the kernel stamps changes, in nanoseconds.

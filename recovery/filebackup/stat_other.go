@@ -16,6 +16,7 @@ const openFlags = 0
 type system struct {
 	uid, gid   int
 	dev, inode uint64
+	names      uint64
 	changed    int64
 }
 
