@@ -109,6 +109,14 @@ func (c *Client) Objects(ctx context.Context, kind Kind, labels ...string) ([]Ob
 					o.Volumes = append(o.Volumes, m.Name)
 				}
 			}
+			if s.NetworkSettings != nil {
+				for name, endpoint := range s.NetworkSettings.Networks {
+					o.Networks = append(o.Networks, name)
+					if endpoint != nil && endpoint.NetworkID != "" {
+						o.Networks = append(o.Networks, endpoint.NetworkID)
+					}
+				}
+			}
 			out = append(out, o)
 		}
 	case KindImage:
@@ -122,6 +130,12 @@ func (c *Client) Objects(ctx context.Context, kind Kind, labels ...string) ([]Ob
 		list, err = c.api.VolumeList(ctx, volume.ListOptions{Filters: args})
 		for _, v := range list.Volumes {
 			out = append(out, Object{Kind: kind, ID: v.Name, Names: []string{v.Name}, Labels: v.Labels})
+		}
+	case KindNetwork:
+		var list []network.Summary
+		list, err = c.api.NetworkList(ctx, network.ListOptions{Filters: args})
+		for _, n := range list {
+			out = append(out, Object{Kind: kind, ID: n.ID, Names: []string{n.Name}, Labels: n.Labels})
 		}
 	default:
 		err = fmt.Errorf("%q is not a kind of object", kind)
@@ -258,6 +272,8 @@ func (c *Client) Remove(ctx context.Context, kind Kind, name string) error {
 		_, err = c.api.ImageRemove(ctx, name, image.RemoveOptions{PruneChildren: true})
 	case KindVolume:
 		err = c.api.VolumeRemove(ctx, name, false)
+	case KindNetwork:
+		err = InUse(c.api.NetworkRemove(ctx, name))
 	default:
 		err = fmt.Errorf("%q is not a kind of object", kind)
 	}
@@ -384,7 +400,7 @@ func Classify(op, object string, err error, unreachable bool) error {
 		e.Kind = ErrTooOld
 	case errdefs.IsNotFound(err):
 		e.Kind = ErrNotFound
-	case errdefs.IsConflict(err):
+	case errdefs.IsConflict(err) || errors.Is(err, ErrConflict):
 		e.Kind = ErrConflict
 	case errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded): // the caller's own
 	case unreachable || network || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
@@ -392,6 +408,15 @@ func Classify(op, object string, err error, unreachable bool) error {
 		e.Kind = ErrEngineGone
 	}
 	return e
+}
+
+// InUse makes ErrConflict of what an engine says of a network that running containers
+// are in, which it forbids to remove; adapters use it.
+func InUse(err error) error {
+	if err != nil && strings.Contains(err.Error(), "active endpoints") {
+		return fmt.Errorf("%w: %w", ErrConflict, err)
+	}
+	return err
 }
 
 // NotRunning makes ErrNotRunning of the conflict by which an engine says so;

@@ -52,8 +52,9 @@ type Engine interface {
 	Update(ctx context.Context, container string, change Change) error
 
 	// Remove removes a stopped container, an image's reference (and the image with
-	// the last of them), or a volume. Nothing is forced, and a container's volumes
-	// stay.
+	// the last of them), a volume, or a network. Nothing is forced, and a container's
+	// volumes stay. A network that a running container is in is ErrConflict; one of a
+	// container that does not run is removed.
 	Remove(ctx context.Context, kind Kind, name string) error
 
 	// Tag gives an image one more reference, such as "repository:tag".
@@ -92,6 +93,7 @@ const (
 	KindContainer Kind = "container"
 	KindImage     Kind = "image"
 	KindVolume    Kind = "volume"
+	KindNetwork   Kind = "network"
 )
 
 // Object is one entry of a list.
@@ -102,10 +104,12 @@ type Object struct {
 	Labels map[string]string
 	Bytes  int64 // an image's size; 0 where the engine does not say
 
-	// Of a container: its state, its image's ID, and the named volumes that it uses.
-	State   State
-	Image   string
-	Volumes []string
+	// Of a container: its state, its image's ID, the named volumes that it uses, and
+	// its networks, by name and, where the engine says it, by ID.
+	State    State
+	Image    string
+	Volumes  []string
+	Networks []string
 }
 
 // Image is an image of an engine.

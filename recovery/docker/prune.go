@@ -18,6 +18,7 @@ type PruneRequest struct {
 
 	Containers bool // that do not run
 	Images     bool // that no container uses
+	Networks   bool // that no container is in, running or not
 
 	// Volumes are the names of volumes that may go. No other volume ever does.
 	Volumes []string
@@ -80,8 +81,10 @@ func (p PrunePlan) id() (string, error) {
 //
 // These stay: the bot's own containers, running or not; containers that a recreation
 // keeps; whatever carries Config.EvidenceLabel; images that any container on the
-// engine uses, or that are pinned; and every volume that is not named. A volume that
-// is named and in use is an error.
+// engine uses, or that are pinned; networks that any container is in, one that does not
+// run included; and every volume that is not named. A volume that is named and in use is
+// an error. The build cache is left alone: its records carry no labels, and an engine
+// takes a label for its prune and removes everything all the same.
 func (s *Stack) PlanPrune(ctx context.Context, req PruneRequest, now time.Time) (PrunePlan, error) {
 	if len(req.Labels) == 0 && s.cfg.Project != "" {
 		req.Labels = []string{labelProject + "=" + s.cfg.Project}
@@ -132,6 +135,15 @@ func (s *Stack) prunable(ctx context.Context, req PruneRequest) (items []PruneIt
 			consider(o, imageNeeded(o, every))
 		}
 	}
+	if req.Networks {
+		networks, err := s.objects(ctx, KindNetwork, req.Labels...)
+		if err != nil {
+			return nil, nil, err
+		}
+		for _, o := range networks {
+			consider(o, networkNeeded(o, every))
+		}
+	}
 	volumes, err := s.namedVolumes(ctx, req, every)
 	if err != nil {
 		return nil, nil, err
@@ -166,6 +178,17 @@ func imageNeeded(o Object, containers []Object) string {
 	for _, c := range containers {
 		if c.Image == o.ID {
 			return "container " + strings.Join(c.Names, ",") + " uses it"
+		}
+	}
+	return ""
+}
+
+// networkNeeded says why a network stays. A container that does not run needs its own
+// too: without it, it could not be started again.
+func networkNeeded(o Object, containers []Object) string {
+	for _, c := range containers {
+		if slices.Contains(c.Networks, o.ID) || slices.ContainsFunc(o.Names, func(n string) bool { return slices.Contains(c.Networks, n) }) {
+			return "container " + strings.Join(c.Names, ",") + " is in it"
 		}
 	}
 	return ""

@@ -69,6 +69,58 @@ func TestTrap_AnUnfilteredPruneDeletesTheEvidenceAndOursDoesNot(t *testing.T) {
 	require.NotContains(t, w.box.Containers(), w.box.Name("evidence"), "docker container prune takes it")
 }
 
+// The engine's own prune of networks goes by what runs. The bot that is down, as in an
+// incident, could not be started after it.
+func TestTrap_APruneOfNetworksTakesThatOfAStoppedBotAndOursDoesNot(t *testing.T) {
+	w := newWorld(t)
+	image, needed, unused := w.image("1"), w.box.Network("needed"), w.box.Network("unused")
+	evidence := w.box.Network("evidence", "andon.evidence=case 7")
+	w.box.Make("bot", image, map[string]any{"HostConfig": map[string]any{"NetworkMode": needed}})
+	req := docker.PruneRequest{Labels: []string{dockertest.Label + "=" + w.box.ID}}
+	plan, err := w.PlanPrune(t.Context(), req, noon)
+	require.NoError(t, err)
+	require.Empty(t, plan.Items, "networks go only when it is asked for")
+	req.Networks = true
+	plan, err = w.PlanPrune(t.Context(), req, noon)
+	require.NoError(t, err)
+	require.Len(t, plan.Items, 1)
+	require.Equal(t, []string{unused}, plan.Items[0].Names)
+	require.Len(t, plan.Left, 2, plan.String())
+	require.Contains(t, plan.String(), "is in it")
+	require.Contains(t, plan.String(), "it is evidence")
+	w.open(t, func(c *docker.Config) { c.Quiet = func(context.Context) error { return errBroken } })
+	_, err = w.Prune(t.Context(), plan, alice, why, noon)
+	require.ErrorIs(t, err, docker.ErrIncident)
+	require.True(t, w.box.HasNetwork(unused))
+	w.open(t)
+	other, err := w.PlanPrune(t.Context(), req, noon)
+	require.NoError(t, err)
+	done, err := w.Prune(t.Context(), roundTrip(t, plan), alice, why, noon)
+	require.NoError(t, err)
+	require.Len(t, done.Removed, 1)
+	require.False(t, w.box.HasNetwork(unused))
+	require.True(t, w.box.HasNetwork(needed))
+	require.True(t, w.box.HasNetwork(evidence))
+	done, err = w.Prune(t.Context(), other, alice, why, noon)
+	require.NoError(t, err)
+	require.True(t, done.Unchanged)
+	w.box.PruneNetworks()
+	require.False(t, w.box.HasNetwork(needed), "docker network prune takes it")
+}
+
+func TestLaw9_ANetworkThatCameIntoUseIsNotPruned(t *testing.T) {
+	w := newWorld(t)
+	image, network := w.image("1"), w.box.Network("unused")
+	plan, err := w.PlanPrune(t.Context(), docker.PruneRequest{Labels: []string{dockertest.Label + "=" + w.box.ID}, Networks: true}, noon)
+	require.NoError(t, err)
+	require.Len(t, plan.Items, 1)
+	w.box.Make("bot", image, map[string]any{"HostConfig": map[string]any{"NetworkMode": network}})
+	_, err = w.Prune(t.Context(), plan, alice, why, noon)
+	require.ErrorIs(t, err, docker.ErrMoved)
+	require.True(t, w.box.HasNetwork(network))
+	require.Empty(t, w.rec.Entries())
+}
+
 func TestPruneLeavesWhatARollbackNeeds(t *testing.T) {
 	w := newWorld(t)
 	w.box.Run("bot", w.image("1"), nil)

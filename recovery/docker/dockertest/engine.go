@@ -340,6 +340,24 @@ func (x *suite) networks(t *testing.T) {
 	if !inOne || !inTwo {
 		t.Fatalf("the container is in both networks: %+v", state.NetworkSettings)
 	}
+	listed, err := x.e.Objects(ctx, docker.KindContainer, Label+"="+x.s.ID)
+	must(t, err)
+	if i := slices.IndexFunc(listed, func(o docker.Object) bool { return o.ID == id }); i < 0 || !slices.Contains(listed[i].Networks, one) || !slices.Contains(listed[i].Networks, two) {
+		t.Fatalf("a container's networks are listed by name: %+v", listed)
+	}
+	networks, err := x.e.Objects(ctx, docker.KindNetwork, Label+"="+x.s.ID)
+	must(t, err)
+	i := slices.IndexFunc(networks, func(o docker.Object) bool { return slices.Equal(o.Names, []string{two}) })
+	if i < 0 || networks[i].Kind != docker.KindNetwork || networks[i].Labels[Label] != x.s.ID || !slices.ContainsFunc(listed, func(o docker.Object) bool { return slices.Contains(o.Networks, networks[i].ID) }) {
+		t.Fatalf("the network is listed, and its container by its ID: %+v", networks)
+	}
+	is(t, x.e.Remove(ctx, docker.KindNetwork, networks[i].ID), docker.ErrConflict)
+	is(t, x.e.Remove(ctx, docker.KindNetwork, x.s.Name("no-network")), docker.ErrNotFound)
+	three := x.s.Network("three")
+	must(t, x.e.Remove(ctx, docker.KindNetwork, three))
+	if x.s.HasNetwork(three) || !x.s.HasNetwork(two) {
+		t.Fatal("a network that is named is removed, and no other")
+	}
 	if _, err := x.e.Create(ctx, docker.Spec{Name: x.s.Name("half"), Body: body(`{"IPAMConfig":{"IPv4Address":"10.99.99.9"}}`)}); err == nil {
 		t.Fatal("an address that the second network has not is an error")
 	}

@@ -193,16 +193,39 @@ func (s *Sandbox) Volume(name string) string {
 	return s.Name(name)
 }
 
-// Network makes a network and returns its name.
-func (s *Sandbox) Network(name string) string {
+// Network makes a network, with more labels, "key=value", and returns its name.
+func (s *Sandbox) Network(name string, labels ...string) string {
 	s.t.Helper()
-	text, err := json.Marshal(map[string]any{"Name": s.Name(name), "Labels": map[string]string{Label: s.ID}})
+	all := map[string]string{Label: s.ID}
+	for _, l := range labels {
+		key, value, _ := strings.Cut(l, "=")
+		all[key] = value
+	}
+	text, err := json.Marshal(map[string]any{"Name": s.Name(name), "Labels": all})
 	if err != nil {
 		s.t.Fatalf("dockertest: %v", err)
 	}
 	s.must(http.MethodPost, "/networks/create", text)
 	return s.Name(name)
 }
+
+// HasNetwork reports whether a network is there.
+func (s *Sandbox) HasNetwork(name string) bool {
+	s.t.Helper()
+	var networks []struct{ Name string }
+	filter := url.QueryEscape(fmt.Sprintf(`{"label":["%s=%s"]}`, Label, s.ID))
+	s.read(s.must(http.MethodGet, "/networks?filters="+filter, nil), &networks)
+	for _, n := range networks {
+		if n.Name == name {
+			return true
+		}
+	}
+	return false
+}
+
+// PruneNetworks removes the sandbox's networks that no running container is in, by the
+// engine's own prune.
+func (s *Sandbox) PruneNetworks() { s.t.Helper(); s.prune("networks", "") }
 
 // State is what the engine itself says of a container.
 type State struct {

@@ -110,6 +110,12 @@ func (e *Engine) Objects(ctx context.Context, kind docker.Kind, labels ...string
 		for _, v := range list.Items {
 			out = append(out, docker.Object{Kind: kind, ID: v.Name, Names: []string{v.Name}, Labels: v.Labels})
 		}
+	case docker.KindNetwork:
+		var list client.NetworkListResult
+		list, err = e.api.NetworkList(ctx, client.NetworkListOptions{Filters: filters})
+		for _, n := range list.Items {
+			out = append(out, docker.Object{Kind: kind, ID: n.ID, Names: []string{n.Name}, Labels: n.Labels})
+		}
 	default:
 		err = fmt.Errorf("%q is not a kind of object", kind)
 	}
@@ -127,6 +133,14 @@ func summary(s container.Summary) docker.Object {
 	for _, m := range s.Mounts {
 		if m.Name != "" {
 			o.Volumes = append(o.Volumes, m.Name)
+		}
+	}
+	if s.NetworkSettings != nil {
+		for name, endpoint := range s.NetworkSettings.Networks {
+			o.Networks = append(o.Networks, name)
+			if endpoint != nil && endpoint.NetworkID != "" {
+				o.Networks = append(o.Networks, endpoint.NetworkID)
+			}
 		}
 	}
 	return o
@@ -261,6 +275,9 @@ func (e *Engine) Remove(ctx context.Context, kind docker.Kind, name string) erro
 		_, err = e.api.ImageRemove(ctx, name, client.ImageRemoveOptions{PruneChildren: true})
 	case docker.KindVolume:
 		_, err = e.api.VolumeRemove(ctx, name, client.VolumeRemoveOptions{})
+	case docker.KindNetwork:
+		_, err = e.api.NetworkRemove(ctx, name, client.NetworkRemoveOptions{})
+		err = docker.InUse(err)
 	default:
 		err = fmt.Errorf("%q is not a kind of object", kind)
 	}
