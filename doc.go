@@ -19,6 +19,9 @@
 //	recovery/pgbackup    the same for tables in PostgreSQL, and repair by rows
 //	recovery/docker      the bot's containers; mobyengine, a module of its own, for another client
 //	recovery/rediscache  the bot's cache in Redis
+//	recovery/settings    the variables of .env and production.json: plan, apply, undo
+//	recovery/credentials the keys to a venue: the new one is tested before it replaces the old
+//	recovery/gitrelease  versions of the bot, each in a checkout beside the running one
 //	severity             levels, conditions, rules: how bad is it, and why
 //	notify               escalation policy, messages, delivery
 //	notify/webhook       signed messages over HTTP
@@ -31,11 +34,16 @@
 //	incident/fallback    both: a process goes on in its own while the shared one is away
 //	incident/alertmanager  alerts of Alertmanager and Grafana become incidents
 //	incident/detect      probes, samples and followed logs become incidents
-//	incident/runbook     the engine of runbooks
-//	incident/evidence    one sealed archive with a chain of custody
+//	incident/runbook     the playbook's four runbooks and four quick fixes, and their engine
+//	incident/evidence    one sealed archive with a chain of custody; isolation of the machine
 //	incident/postmortem  the report made from the timeline
+//	incident/playbook    the whole playbook as one value, and the bot that is made of it
 //	andontest            a venue for unit tests that fails as real ones do
 //	examples/paperbot    a bot that embeds all of it and lives through an incident
+//	incident/console     a status page for everybody, a console for those who may
+//	examples/botops      the quick-reference card as a command line
+//	examples/monitoring  dashboard and alert rules for what the library measures
+//	examples/gameday     drills: break a real stack on purpose, score the response
 //
 // Packages named *test, such as safety/safetytest, hold what the unit tests of a bot
 // need: fakes, and conformance suites for implementations of its own.

@@ -65,6 +65,12 @@ set_up() {
 	for program in redis-server sqlite3 patch zstd git; do
 		command -v "$program" >/dev/null || install "$program" || missing "$program (apt-get install $program)"
 	done
+	# Isolation is tried in network namespaces, the console in a browser.
+	command -v ip >/dev/null || install iproute2 || missing "ip (apt-get install iproute2)"
+	command -v iptables >/dev/null || install iptables || missing "iptables (apt-get install iptables)"
+	command -v nft >/dev/null || [ -x /usr/sbin/nft ] || install nftables || missing "nft (apt-get install nftables)"
+	command -v promtool >/dev/null || install prometheus || missing "promtool (apt-get install prometheus)"
+	command -v chromium >/dev/null || install chromium fonts-dejavu-core || missing "chromium (apt-get install chromium)"
 	find_docker
 }
 
