@@ -61,7 +61,8 @@ type Config struct {
 	// Client asks them. Defaults to one that follows no redirect to another host.
 	Client *http.Client
 
-	// Card is the quick-reference card. Defaults to DefaultCard.
+	// Card is the quick-reference card; playbook.Playbook.Card makes one. Defaults to
+	// DefaultCard.
 	Card Card
 
 	// LookEvery is how often accounts are read, 10 s by default; BackupsEvery how often
