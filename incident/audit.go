@@ -88,7 +88,7 @@ func (a *auditor) suspects(k book, now time.Time) (some []string) {
 func (in *Incident) missed(k book, now time.Time) []due {
 	all, _ := in.dueAt(k, now.Add(-overdue))
 	return slices.DeleteFunc(all, func(d due) bool {
-		at, begun := in.paging.begun[d.key]
+		at, begun := in.paging.begun.get(d.key)
 		return begun && now.Sub(at) < stalled
 	})
 }
@@ -170,7 +170,7 @@ func (in *Incident) fork() *Incident {
 	c := in.clone()
 	p := in.paging
 	p.Done, p.reached, p.pages = slices.Clone(p.Done), slices.Clone(p.reached), slices.Clone(p.pages)
-	p.begun, p.retry, p.owed = maps.Clone(p.begun), maps.Clone(p.retry), maps.Clone(p.owed)
-	c.paging, c.refs = p, maps.Clone(in.refs)
+	p.begun, p.retry, p.owed = p.begun.clone(), p.retry.clone(), maps.Clone(p.owed)
+	c.paging, c.refs = p, in.refs.clone()
 	return &c
 }

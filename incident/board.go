@@ -175,20 +175,20 @@ func (in *Incident) apply(e Event) {
 	case Assessed:
 		in.assess(e)
 	case HaltDue:
-		set(&in.paging.begun, "halt/"+in.Number, e.At)
+		put(&in.paging.begun, "halt/"+in.Number, e.At)
 		in.Gate = HaltPending
 		in.HaltDueAt = first(in.HaltDueAt, e.At)
 	case Halted:
-		delete(in.paging.begun, "halt/"+in.Number)
+		in.paging.begun.drop("halt/" + in.Number)
 		in.Gate, in.HaltWhy = GateClosed, ""
 		in.HaltedAt = first(in.HaltedAt, e.At)
 	case Unconfirmed:
-		delete(in.paging.begun, "halt/"+in.Number)
+		in.paging.begun.drop("halt/" + in.Number)
 		in.Gate, in.HaltWhy, in.paging.halt = GateUnanswered, d.Error, d.RetryAt
 	case DrainDue:
-		set(&in.paging.begun, "drain/"+in.Number, e.At)
+		put(&in.paging.begun, "drain/"+in.Number, e.At)
 	case Drained:
-		delete(in.paging.begun, "drain/"+in.Number)
+		in.paging.begun.drop("drain/" + in.Number)
 		in.InFlight, in.paging.drain = slices.Clone(d.Flight), d.RetryAt
 		if len(d.Flight) == 0 && d.Error == "" {
 			in.DrainedAt = first(in.DrainedAt, e.At)
@@ -332,19 +332,17 @@ func (in *Incident) acknowledge(e Event) {
 }
 
 // owe notes a message that has to go out.
-func (in *Incident) owe(key string, n notice) { set(&in.paging.owed, key, n) }
-
-func set[V any](m *map[string]V, key string, v V) {
-	if *m == nil {
-		*m = map[string]V{}
+func (in *Incident) owe(key string, n notice) {
+	if in.paging.owed == nil {
+		in.paging.owed = map[string]notice{}
 	}
-	(*m)[key] = v
+	in.paging.owed[key] = n
 }
 
 // begun takes in that a message is about to be sent. A page may ring from now on,
 // even where its outcome never becomes known.
 func (in *Incident) begun(e Event) {
-	set(&in.paging.begun, e.Data.Key, e.At)
+	put(&in.paging.begun, e.Data.Key, e.At)
 	if e.Kind == PageDue {
 		in.paging.rang(e.Data.Key)
 	}
@@ -353,11 +351,11 @@ func (in *Incident) begun(e Event) {
 // sent takes in what became of a page or a notice.
 func (in *Incident) sent(e Event) {
 	d, p := e.Data, &in.paging
-	delete(p.begun, d.Key)
+	p.begun.drop(d.Key)
 	switch e.Kind {
 	case Paged:
 		in.FirstPageAt = first(in.FirstPageAt, d.SentAt)
-		delete(p.retry, d.Key)
+		p.retry.drop(d.Key)
 		p.rang(d.Key)
 		if _, owed := p.owed[p.Key.Acknowledgement(p.Round)]; in.open() && !p.AckedAt.IsZero() && d.Round == p.Round && !owed {
 			// It rings although somebody has it, and was said to have it.
@@ -372,10 +370,10 @@ func (in *Incident) sent(e Event) {
 			}
 		}
 	case PageFailed:
-		set(&p.retry, d.Key, d.RetryAt)
+		put(&p.retry, d.Key, d.RetryAt)
 	case Notified:
 		delete(p.owed, d.Key)
-		delete(p.retry, d.Key)
+		p.retry.drop(d.Key)
 		if d.Notice == string(notify.BreachNotice) {
 			p.rang(d.Key)
 		}
@@ -384,7 +382,7 @@ func (in *Incident) sent(e Event) {
 			in.UpdatedAt = latest(in.UpdatedAt, d.SentAt)
 		}
 	case NoticeFailed:
-		if set(&p.retry, d.Key, d.RetryAt); d.RetryAt.IsZero() {
+		if put(&p.retry, d.Key, d.RetryAt); d.RetryAt.IsZero() {
 			delete(p.owed, d.Key) // given up
 			if d.Notice == string(notify.StatusUpdate) {
 				p.UpdatedAt = latest(p.UpdatedAt, d.DueAt)

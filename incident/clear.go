@@ -53,7 +53,7 @@ func (m *Manager) Clear(ctx context.Context, by, ref string, at time.Time, why s
 // clear puts the event, unless it says nothing new, and what keeps the incident
 // open after it. It returns what has to be durable. Called with mu held.
 func (m *Manager) clear(in *Incident, e Event) *entry {
-	since := in.refs[e.Data.Ref]
+	since := in.refs.at(e.Data.Ref)
 	if since.IsZero() || since.After(e.Data.SignalAt) {
 		return m.tail()
 	}
@@ -78,7 +78,7 @@ func (m *Manager) repeated(r report) (number string, last *entry, known bool) {
 	if ref == "" || in == nil || m.closing[number] || string(in.Condition) != clip(string(r.lead.Condition), "") || in.Component != clip(r.lead.Component, "") {
 		return "", nil, false
 	}
-	since := in.refs[ref]
+	since := in.refs.at(ref)
 	if since.IsZero() || r.lead.At.After(since) || !in.Level.AtLeast(r.a.Level) || in.NoHalt && r.a.Halts() {
 		return "", nil, false
 	}
@@ -123,27 +123,24 @@ func (b *board) fires(in *Incident, e Event) {
 	if !in.open() {
 		return
 	}
-	if in.refs == nil {
-		in.refs = map[string]time.Time{}
-	}
-	if in.refs[ref].IsZero() {
+	if in.refs.at(ref).IsZero() {
 		in.Firing++
 	}
-	in.refs[ref] = first(e.Data.SignalAt, e.At)
+	put(&in.refs, ref, first(e.Data.SignalAt, e.At))
 	b.refs[ref] = in.Number
 }
 
 // clear takes in that a signal has ended.
 func (in *Incident) clear(ref string) {
-	if since, ok := in.refs[ref]; ok && !since.IsZero() {
-		in.refs[ref] = time.Time{}
+	if !in.refs.at(ref).IsZero() {
+		put(&in.refs, ref, time.Time{})
 		in.Firing--
 	}
 }
 
 // quench forgets the signals of an incident that is over.
 func (b *board) quench(in *Incident) {
-	for ref := range in.refs {
+	for ref := range in.refs.all() {
 		if b.refs[ref] == in.Number {
 			delete(b.refs, ref)
 		}
@@ -166,7 +163,7 @@ func (m *Manager) Firing() []Firing {
 	var all []Firing
 	for _, ref := range slices.Sorted(maps.Keys(m.board.refs)) {
 		number := m.board.refs[ref]
-		if since := m.board.incidents[number].refs[ref]; !since.IsZero() {
+		if since := m.board.incidents[number].refs.at(ref); !since.IsZero() {
 			all = append(all, Firing{ref, number, since})
 		}
 	}

@@ -92,24 +92,24 @@ type Incident struct {
 	UpdatedAt  time.Time // the last status update
 
 	paging  paging
-	trace   string               // the span of the declaration
-	ordinal int                  // counts the declarations of the board
-	refs    map[string]time.Time // by Ref: since when the signal fires; zero once it is cleared
-	unsaid  int                  // how many signals had no Ref, so that nobody will say that they ended
+	trace   string          // the span of the declaration
+	ordinal int             // counts the declarations of the board
+	refs    *few[time.Time] // by Ref: since when the signal fires; zero once it is cleared
+	unsaid  int             // how many signals had no Ref, so that nobody will say that they ended
 }
 
 // paging is what the events say of what was sent and what is owed.
 type paging struct {
 	notify.Progress
-	reached []notify.Role        // who was paged, in any round
-	pages   []string             // dedup keys of the pages that were begun and of the breach notices that a channel accepted
-	begun   map[string]time.Time // by dedup key: when a send began whose outcome is not known
-	doubt   bool                 // nobody knows how much time has passed since the last event
-	expired bool                 // this round was opened by an acknowledgement that expired
-	retry   map[string]time.Time // by dedup key: not before
-	owed    map[string]notice    // by dedup key
-	halt    time.Time            // when an unanswered halt is tried again
-	drain   time.Time            // when an unfinished drain is tried again
+	reached []notify.Role     // who was paged, in any round
+	pages   []string          // dedup keys of the pages that were begun and of the breach notices that a channel accepted
+	begun   *few[time.Time]   // by dedup key: when a send began whose outcome is not known
+	doubt   bool              // nobody knows how much time has passed since the last event
+	expired bool              // this round was opened by an acknowledgement that expired
+	retry   *few[time.Time]   // by dedup key: not before
+	owed    map[string]notice // by dedup key
+	halt    time.Time         // when an unanswered halt is tried again
+	drain   time.Time         // when an unfinished drain is tried again
 }
 
 // notice is a message that is not part of the escalation.

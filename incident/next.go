@@ -107,7 +107,7 @@ func (in *Incident) nextPages(a *agenda, k book) {
 		case notify.ReopenDue:
 			d.kind = dueReopen
 		}
-		a.add(d, in.paging.retry[p.Key])
+		a.add(d, in.paging.retry.at(p.Key))
 	}
 }
 
@@ -125,7 +125,7 @@ func (in *Incident) nextBreaches(a *agenda) {
 func (in *Incident) nextNotices(a *agenda, k book) {
 	start := len(a.due)
 	for key, n := range in.paging.owed {
-		notBefore := in.paging.retry[key]
+		notBefore := in.paging.retry.at(key)
 		if n.kind == notify.AckNotice && in.paging.ringing() {
 			notBefore = latest(notBefore, n.at.Add(settleWithin)) // what it stops is to be complete
 		}
@@ -145,7 +145,7 @@ const settleWithin = 2 * time.Second
 
 // ringing reports whether a page is under way, as far as is known.
 func (p *paging) ringing() bool {
-	for key := range p.begun {
+	for key := range p.begun.all() {
 		if slices.Contains(p.pages, key) {
 			return true
 		}

@@ -13,9 +13,20 @@ import (
 // entry is an event that waits to be recorded.
 type entry struct {
 	event Event
-	taken bool          // board has it already
-	stub  bool          // it stands for an event that the store refused
-	done  chan struct{} // closed once it is durable
+	taken bool // board has it already
+	stub  bool // it stands for an event that the store refused
+	// durable says that the store has it, and done is closed then; done is nil while nobody
+	// waits for it. Both under Manager.mu.
+	durable bool
+	done    chan struct{}
+}
+
+// land tells those who wait for it that it is durable. Called with mu held.
+func (w *entry) land() {
+	w.durable = true
+	if w.done != nil {
+		close(w.done)
+	}
 }
 
 // self is who the manager is on the timeline.
@@ -29,7 +40,7 @@ func (m *Manager) put(events ...Event) (last *entry) {
 		e.Incident = m.current(e.Incident)
 		m.take(e)
 		m.hear(e)
-		last = &entry{event: e, taken: true, done: make(chan struct{})}
+		last = &entry{event: e, taken: true}
 		m.queue = append(m.queue, last)
 	}
 	nudge(m.pend)
@@ -67,10 +78,20 @@ func (m *Manager) settle(ctx context.Context, w *entry) error {
 	if w == nil {
 		return nil // nothing waits
 	}
+	m.mu.Lock()
+	if w.durable {
+		m.mu.Unlock()
+		return nil
+	}
+	if w.done == nil {
+		w.done = make(chan struct{})
+	}
+	done := w.done
+	m.mu.Unlock()
 	timer := time.NewTimer(m.cfg.RecordWithin)
 	defer timer.Stop()
 	select {
-	case <-w.done:
+	case <-done:
 		return nil
 	case <-ctx.Done():
 		return m.unrecorded(w, ctx.Err())
@@ -83,10 +104,8 @@ func (m *Manager) settle(ctx context.Context, w *entry) error {
 func (m *Manager) unrecorded(w *entry, why error) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	select {
-	case <-w.done:
+	if w.durable {
 		return nil
-	default:
 	}
 	if m.err != nil {
 		why = m.err
@@ -104,7 +123,7 @@ func (m *Manager) commit(ctx context.Context, e Event) error {
 	if err := e.validate(); err != nil {
 		return fmt.Errorf("%w: %w", ErrEvent, err)
 	}
-	w := &entry{event: e.fit(), done: make(chan struct{})}
+	w := &entry{event: e.fit()}
 	m.mu.Lock()
 	w.event.Incident = m.current(w.event.Incident)
 	m.queue = append(m.queue, w)
@@ -246,7 +265,7 @@ func (m *Manager) landed(ctx context.Context, stored []Event, err error) error {
 			m.hear(e)
 		}
 		m.last = e.Seq
-		close(w.done)
+		w.land()
 	}
 	m.queue = slices.Delete(m.queue, 0, len(stored))
 	nudge(m.wake)
@@ -267,7 +286,7 @@ func (m *Manager) read(e Event) {
 		m.take(e)
 		m.hear(e)
 	}
-	close(w.done)
+	w.land()
 	m.queue, m.flying = slices.Delete(m.queue, 0, 1), max(m.flying-1, 0)
 }
 

@@ -141,7 +141,8 @@ func (m *Manager) look(ctx context.Context, in *Incident, now time.Time) {
 	for _, d := range all {
 		if !m.busy[d.key] {
 			m.busy[d.key] = true
-			m.work.Go(func() { m.handOver(m.do(ctx, d), func() { m.free(d.incident, d.key) }) })
+			number, key := in.Number, d.key // all that the end of it needs
+			m.work.Go(func() { m.handOver(m.do(ctx, d), func() { m.free(number, key) }) })
 		}
 	}
 	m.plan.wait(in.Number, wake)

@@ -35,7 +35,7 @@ func (m *Manager) page(ctx context.Context, d due) (left []func(done func())) {
 	m.mu.Unlock()
 	m.unrendered(d.incident, err)
 	ctx, end := m.span(ctx, "incident.page", d.incident)
-	return m.deliver(ctx, to, msg, &delivery{d.incident, Paged, PageFailed, data, end})
+	return m.deliver(ctx, to, msg, newDelivery(d.incident, Paged, PageFailed, data, end))
 }
 
 // pageMessage writes a page: the playbook's initial alert, and a reminder where the
@@ -112,7 +112,7 @@ func (m *Manager) send(ctx context.Context, d due) (left []func(done func())) {
 	m.mu.Unlock()
 	m.unrendered(d.incident, err)
 	ctx, end := m.span(ctx, "incident.notice", d.incident)
-	return m.deliver(ctx, to, msg, &delivery{d.incident, Notified, NoticeFailed, data, end})
+	return m.deliver(ctx, to, msg, newDelivery(d.incident, Notified, NoticeFailed, data, end))
 }
 
 func noticeName(n notice) string {
@@ -195,12 +195,25 @@ func (m *Manager) unrendered(number string, err error) {
 	m.put(Event{At: m.now(), Incident: number, Kind: Noted, By: self, What: "a message was sent as plain text", Why: err.Error()})
 }
 
-// delivery is what the outcome of a send is recorded as.
+// delivery is what the outcome of a send is recorded as. It holds of its Data only what
+// it says: ten thousand may wait in a storm.
 type delivery struct {
-	incident   string
-	ok, failed Kind
-	data       Data
-	end        func(error) // of its span
+	incident    string
+	ok, failed  Kind
+	key, notice string
+	round, step int
+	roles       []string
+	due         time.Time
+	end         func(error) // of its span
+}
+
+func newDelivery(number string, ok, failed Kind, d Data, end func(error)) *delivery {
+	return &delivery{number, ok, failed, d.Key, d.Notice, d.Round, d.Step, d.Roles, d.DueAt, end}
+}
+
+// data is what the announcement of it said, too.
+func (d *delivery) data() Data {
+	return Data{Key: d.key, Notice: d.notice, Round: d.round, Step: d.step, Roles: d.roles, DueAt: d.due}
 }
 
 // deliver returns the sending of a message to each contact, which records its own
@@ -208,7 +221,7 @@ type delivery struct {
 // ends the delivery with the errors of who was not reached.
 func (m *Manager) deliver(ctx context.Context, to []notify.Contact, msg notify.Message, d *delivery) []func(done func()) {
 	if len(to) == 0 {
-		err := fmt.Errorf("nobody plays the roles %s", strings.Join(d.data.Roles, "/"))
+		err := fmt.Errorf("nobody plays the roles %s", strings.Join(d.roles, "/"))
 		m.outcome(ctx, &notify.Receipt{Contact: "nobody", Err: err}, d)
 		d.end(err)
 		return nil
@@ -266,7 +279,7 @@ func (m *Manager) outcome(ctx context.Context, r *notify.Receipt, d *delivery) {
 	if r.Err != nil && ctx.Err() != nil && !acked {
 		return
 	}
-	e := Event{At: m.now(), Incident: d.incident, Kind: d.ok, By: self, Data: d.data}
+	e := Event{At: m.now(), Incident: d.incident, Kind: d.ok, By: self, Data: d.data()}
 	e.Data.Contact = r.Contact
 	e.What = fmt.Sprintf("%s was told by %s", r.Contact, r.Accepted.Channel)
 	e.Why = "a channel has accepted the message"

@@ -38,11 +38,12 @@ func (m *Manager) halt(ctx context.Context, number string, news bool) {
 	if err != nil {
 		return // only numbers on the board come here
 	}
+	reason := number + ": " + in.Summary
 	_, end := m.span(ctx, "incident.halt", number)
 	answered := make(chan struct{})
 	go func() {
 		defer close(answered)
-		err := guard(func() error { return m.cfg.Halter.Engage(self, number+": "+in.Summary) })
+		err := guard(func() error { return m.cfg.Halter.Engage(self, reason) })
 		if news || err != nil {
 			m.answered(number, err)
 		}

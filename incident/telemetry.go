@@ -47,12 +47,15 @@ type telemetry struct {
 	unheard                            atomic.Int64
 }
 
-// heard is an event with what is to be measured of it.
+// heard is what is told of an event, and what is to be measured of it. It is small:
+// thousands may wait.
 type heard struct {
-	event Event
-	level severity.Level
-	into  metric.Float64Histogram // nil: nothing
-	took  time.Duration
+	incident      string
+	kind          Kind
+	by, what, why string
+	level         severity.Level
+	into          metric.Float64Histogram // nil: nothing
+	took          time.Duration
 }
 
 func newTelemetry(c Config) (*telemetry, error) {
@@ -90,7 +93,7 @@ func newTelemetry(c Config) (*telemetry, error) {
 // the event was taken in.
 func (m *Manager) hear(e Event) {
 	t := m.telemetry
-	h := heard{event: e}
+	h := heard{incident: e.Incident, kind: e.Kind, by: e.By, what: e.What, why: e.Why}
 	if in := m.board.incidents[e.Incident]; in != nil {
 		h.level = in.Level
 		switch {
@@ -103,7 +106,7 @@ func (m *Manager) hear(e Event) {
 		case e.Kind == Resolved && in.ResolvedAt.Equal(e.At):
 			h.into, h.took = t.toEnd, between(in.DeclaredAt, e.At)
 		case e.Kind == PageDue || e.Kind == NoticeDue:
-			h.into, h.took = t.late, between(latest(e.Data.DueAt, in.paging.retry[e.Data.Key]), e.At)
+			h.into, h.took = t.late, between(latest(e.Data.DueAt, in.paging.retry.at(e.Data.Key)), e.At)
 		}
 	}
 	select {
@@ -133,15 +136,15 @@ func (t *telemetry) tell(ctx context.Context) {
 }
 
 func (t *telemetry) say(h heard) {
-	ctx, e := context.Background(), h.event
+	ctx := context.Background()
 	if n := t.unheard.Swap(0); n > 0 {
 		t.log.Warn("incident: events came faster than they could be logged; the timeline has them", "events", n)
 	}
-	t.log.LogAttrs(ctx, loudness(e.Kind), "incident: "+e.What, slog.String("incident", e.Incident), slog.String("event", string(e.Kind)),
-		slog.String("by", e.By), slog.String("why", e.Why), slog.String("level", h.level.String()))
-	t.events.Add(ctx, 1, metric.WithAttributes(attribute.String("kind", string(e.Kind))))
+	t.log.LogAttrs(ctx, loudness(h.kind), "incident: "+h.what, slog.String("incident", h.incident), slog.String("event", string(h.kind)),
+		slog.String("by", h.by), slog.String("why", h.why), slog.String("level", h.level.String()))
+	t.events.Add(ctx, 1, metric.WithAttributes(attribute.String("kind", string(h.kind))))
 	level := metric.WithAttributes(attribute.String("level", h.level.String()))
-	if e.Kind == Declared {
+	if h.kind == Declared {
 		t.declared.Add(ctx, 1, level)
 	}
 	if h.into != nil && h.took >= 0 {

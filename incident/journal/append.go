@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"os"
 	"runtime"
-	"sync"
 
 	"github.com/andon-go/andon/incident"
 )
@@ -20,19 +19,27 @@ type waiter struct {
 	wake     chan bool // true: you write now, for all who wait; false: you are answered
 }
 
-// waiters are used again: a busy journal would make a thousand an instant.
-var waiters = sync.Pool{New: func() any { return &waiter{wake: make(chan bool, 1)} }}
+// waiter returns one to use, again where there is one: a busy journal would make a
+// thousand an instant. Each journal has its own, since in a test the channel of one
+// belongs to the bubble of that test.
+func (j *Journal) waiter() *waiter {
+	if w, ok := j.waiters.Get().(*waiter); ok {
+		return w
+	}
+	return &waiter{wake: make(chan bool, 1)}
+}
 
-// keepBodies is the longest buffer that is used again, in bytes.
-const keepBodies = 64 << 10
+// keepBodies is the longest buffer that is used again, in bytes: a Manager in a storm
+// appends a thousand events at once, again and again.
+const keepBodies = 1 << 20
 
-// free gives a waiter back whom nobody will answer any more.
-func (w *waiter) free() {
+// free takes a waiter back whom nobody will answer any more.
+func (j *Journal) free(w *waiter) {
 	if cap(w.bodies) > keepBodies {
 		w.bodies = nil
 	}
 	w.events, w.bodies, w.ends, w.err = nil, w.bodies[:0], w.ends[:0], nil
-	waiters.Put(w)
+	j.waiters.Put(w)
 }
 
 // take has a waiter stand for events, encoded by their own writer so that many do it at
@@ -55,7 +62,7 @@ func (j *Journal) Append(ctx context.Context, expected uint64, events ...inciden
 	if err := ctx.Err(); err != nil {
 		return nil, fmt.Errorf("journal: append: %w", err)
 	}
-	w := waiters.Get().(*waiter)
+	w := j.waiter()
 	err := w.take(expected, events)
 	if err == nil {
 		if j.enter(w) {
@@ -64,7 +71,7 @@ func (j *Journal) Append(ctx context.Context, expected uint64, events ...inciden
 		err = w.err
 	}
 	stored := w.events
-	w.free()
+	j.free(w)
 	if err != nil {
 		return nil, err
 	}

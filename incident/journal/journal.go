@@ -27,7 +27,8 @@ type Journal struct {
 	// and is never taken inside queueMu.
 	queueMu sync.Mutex
 	queue   []*waiter
-	leading bool // one of the writers is at work, or was told to be
+	waiters sync.Pool // of *waiter
+	leading bool      // one of the writers is at work, or was told to be
 
 	// come and batch belong to the one who is at work, as found and buf do.
 	come, batch []*waiter
