@@ -20,7 +20,8 @@
 //	fmt.Print(report)
 //
 // Each look is a function of its own too: Activity, Blocking, Slow, Cache, Bloat and
-// Connections of the database, Host, Process, Network; WriteProfiles writes goroutines,
+// Connections of the database, Host, Process, Network and,
+// on Linux, Route, which names the stations on the way to an address; WriteProfiles writes goroutines,
 // heap and CPU of this process where pprof reads them.
 //
 // # Failure
