@@ -51,9 +51,32 @@ type exchange struct {
 	URL           string `yaml:"url"` // of the API; defaults to the exchange's own
 }
 
+// defaults are what a configuration has that says nothing.
+func defaults() config {
+	return config{StopFlag: "/tmp/EMERGENCY_STOP", ReadOnly: "/tmp/READONLY_MODE", Backup: "/backups/postgres"}
+}
+
+// remains is what can be read of a configuration that has mistakes, for a stop alone: every
+// field that was not read, or that no bot can have meant, is as if it were not there.
+func remains(path string) config {
+	read, c := config{}, defaults()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		return c // which was said
+	}
+	_ = yaml.Load(b, &read) // what is wrong with it was said too
+	for to, from := range map[*string]string{&c.Socket: read.Socket, &c.StateDir: read.StateDir, &c.StopFlag: read.StopFlag} {
+		if filepath.IsAbs(from) {
+			*to = from
+		}
+	}
+	c.Name = read.Name
+	return c
+}
+
 // load reads the configuration. A file that was not named need not be there.
 func load(path string, must bool) (c config, err error) {
-	c.StopFlag, c.ReadOnly, c.Backup = "/tmp/EMERGENCY_STOP", "/tmp/READONLY_MODE", "/backups/postgres"
+	c = defaults()
 	b, err := os.ReadFile(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && !must:

@@ -305,7 +305,7 @@ func (a *app) bar(name string) (progress func(recovery.Progress), done func()) {
 	if !a.out.terminal {
 		return nil, func() {}
 	}
-	p := mpb.New(mpb.WithOutput(a.out.err))
+	p := mpb.New(mpb.WithOutput(a.out.bars))
 	b := p.AddBar(0, mpb.PrependDecorators(decor.Name(name+" ")), mpb.AppendDecorators(decor.CountersKibiByte("% .1f / % .1f")), mpb.BarRemoveOnComplete())
 	return func(r recovery.Progress) {
 			b.SetTotal(max(r.WantBytes, r.Bytes+1), false)

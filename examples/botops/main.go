@@ -159,6 +159,10 @@ func run(args []string, stdout, stderr io.Writer) (code int) {
 		}
 	}()
 	k, err := parser.Parse(translate(args))
+	if stop := stopWords(parser, args); err != nil && stop != nil {
+		fmt.Fprintf(stderr, "botops: %v: stopping all the same\n", err)
+		k, err = parser.Parse(stop)
+	}
 	if err != nil {
 		fmt.Fprintf(stderr, "botops: %v: see botops --help\n", err)
 		return exitUsage
@@ -167,11 +171,16 @@ func run(args []string, stdout, stderr io.Writer) (code int) {
 	if f, ok := stdout.(*os.File); ok {
 		terminal = term.IsTerminal(int(f.Fd()))
 	}
-	a := &app{ctx: ctx, by: cli.By, parser: parser, word: word(k.Command(), 0), sub: word(k.Command(), 1), out: &printer{
-		w: stdout, err: stderr, json: cli.JSON, terminal: terminal && !cli.JSON, colour: terminal && !cli.JSON && !cli.NoColor && os.Getenv("NO_COLOR") == "",
-	}}
+	a := &app{ctx: ctx, by: cli.By, parser: parser, word: word(k.Command(), 0), sub: word(k.Command(), 1), out: newPrinter(stdout, stderr, cli.JSON,
+		terminal && !cli.JSON, terminal && !cli.JSON && !cli.NoColor && os.Getenv("NO_COLOR") == "")}
 	if a.word != "completion" {
 		a.cfg, err = load(cli.Config, cli.Config != "/etc/andon/botops.yaml")
+	}
+	if err != nil && a.word == "stop" {
+		// What is left of the file may name the socket; the flag is placed where every bot
+		// looks by default.
+		a.out.note("%v: stopping with what could be read of it", err)
+		a.cfg, err = remains(cli.Config), nil
 	}
 	if err == nil {
 		if cli.Socket != "" {

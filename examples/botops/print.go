@@ -4,8 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"regexp"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/jedib0t/go-pretty/v6/table"
 	"github.com/jedib0t/go-pretty/v6/text"
@@ -14,10 +18,53 @@ import (
 // printer writes answers: JSON for programs, tables for people, colours on a terminal.
 type printer struct {
 	w, err   io.Writer
+	bars     io.Writer // a terminal's, for what moves on it
 	json     bool
 	terminal bool
 	colour   bool
 }
+
+// newPrinter is a printer for people, or for programs.
+func newPrinter(w, err io.Writer, json, terminal, colour bool) *printer {
+	p := &printer{w: w, err: plain{err, false}, bars: err, json: json, terminal: terminal, colour: colour}
+	if !json { // in which such runes are escaped
+		p.w = plain{w, colour}
+	}
+	return p
+}
+
+// plain writes text from which nothing acts on the terminal: what symbols, exchanges and
+// people have said may hold sequences that clear what stands there, or turn the order of
+// words around. It lets through line feeds, tabs, and the colours that paint makes.
+type plain struct {
+	w      io.Writer
+	colour bool
+}
+
+var ownColours = regexp.MustCompile(`^\x1b\[(?:0|1;3[123])m`)
+
+func (p plain) Write(b []byte) (int, error) {
+	var out []byte
+	for rest := b; len(rest) > 0; {
+		r, n := utf8.DecodeRune(rest)
+		if own := ownColours.Find(rest); own != nil && p.colour {
+			out, n = append(out, own...), len(own)
+		} else if r == '\n' || r == '\t' || unicode.IsGraphic(r) && (r != utf8.RuneError || n > 1) {
+			out = append(out, rest[:n]...)
+		} else {
+			q := strconv.QuoteToASCII(string(rest[:n]))
+			out = append(out, q[1:len(q)-1]...)
+		}
+		rest = rest[n:]
+	}
+	if _, err := p.w.Write(out); err != nil {
+		return 0, err
+	}
+	return len(b), nil
+}
+
+// oneLine keeps what others have said from looking like a line of its own.
+func oneLine(s string) string { return strings.Join(strings.Split(s, "\n"), `\n`) }
 
 // show writes v as JSON, or has human write it.
 func (p *printer) show(v any, human func()) error {
@@ -75,6 +122,11 @@ func (p *printer) table(head []any, rows ...[]any) {
 	t.SetStyle(style)
 	t.AppendHeader(table.Row(head))
 	for _, r := range rows {
+		for i, v := range r {
+			if s, ok := v.(string); ok {
+				r[i] = oneLine(s)
+			}
+		}
 		t.AppendRow(table.Row(r))
 	}
 	t.Render()

@@ -36,9 +36,9 @@ func (a *app) incidentTable(all []control.Incident) {
 func (a *app) showIncident(in control.Incident) error {
 	return a.out.show(in, func() {
 		a.incidentTable([]control.Incident{in})
-		a.out.line("level because %s", in.Why)
+		a.out.line("level because %s", oneLine(in.Why))
 		for _, item := range in.Unproven {
-			a.out.line("[ ] %s", item)
+			a.out.line("[ ] %s", oneLine(item))
 		}
 		if in.Problem != "" {
 			a.out.line("%s", a.out.bad(in.Problem))

@@ -12,14 +12,53 @@ import (
 	"strings"
 	"time"
 
+	"github.com/alecthomas/kong"
 	"github.com/andon-go/andon"
 	"github.com/andon-go/andon/incident/playbook/control"
 	"github.com/andon-go/andon/safety"
 )
 
 type stopCmd struct {
-	Why    string        `help:"The reason." default:"stopped by botops"`
+	Words  []string      `arg:"" optional:"" help:"The reason, as it comes."`
+	Why    string        `help:"The reason."`
 	Within time.Duration `help:"How long to wait for a closed gate, and for the orders in flight." default:"10s"`
+}
+
+// stopWithin is what a stop waits for where it was told to wait for no time at all.
+const stopWithin = 10 * time.Second
+
+// stopWords makes a stop of a command line that is one and has a mistake: flags that are
+// none, or whose values are none, become words of the reason. A mistake must not keep
+// trading open. It is nil where the command is another.
+func stopWords(parser *kong.Kong, args []string) []string {
+	at := slices.IndexFunc(args, func(a string) bool {
+		return slices.ContainsFunc(parser.Model.Children, func(n *kong.Node) bool { return n.Name == a })
+	})
+	if at < 0 || args[at] != "stop" {
+		return nil
+	}
+	good, words := []string{"stop"}, []string{}
+	rest := slices.Concat(args[:at], args[at+1:])
+	for i := 0; i < len(rest); i++ {
+		a := rest[i]
+		if !strings.HasPrefix(a, "-") || a == "--" {
+			words = append(words, a)
+			continue
+		}
+		if _, err := parser.Parse(append(slices.Clone(good), a)); err == nil {
+			good = append(good, a)
+			continue
+		}
+		if i+1 < len(rest) {
+			if _, err := parser.Parse(append(slices.Clone(good), a, rest[i+1])); err == nil {
+				good = append(good, a, rest[i+1])
+				i++
+				continue
+			}
+		}
+		words = append(words, a)
+	}
+	return append(append(good, "--"), words...)
 }
 
 // stopped is what came of a stop.
@@ -36,6 +75,16 @@ type stopped struct {
 // Run asks the bot. Where no closed gate comes of that it places the flag, which every bot
 // watches, and looks again: a stop must not depend on the bot being well.
 func (c stopCmd) Run(a *app) error {
+	c.Why = strings.TrimSpace(strings.Join(append([]string{c.Why}, c.Words...), " "))
+	if c.Why == "" {
+		c.Why = "stopped by botops"
+	}
+	if strings.TrimSpace(a.by) == "" {
+		a.by = "somebody"
+	}
+	if c.Within <= 0 {
+		c.Within = stopWithin
+	}
 	ctx, cancel := context.WithTimeout(a.ctx, c.Within)
 	defer cancel()
 	r, err := a.bot.Stop(ctx, a.by, c.Why)

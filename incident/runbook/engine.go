@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"time"
+	"unicode"
 
 	"github.com/andon-go/andon/incident"
 )
@@ -341,4 +342,15 @@ func guard(f func() error) (err error) {
 	return f()
 }
 
-func same(a, b string) bool { return strings.EqualFold(strings.TrimSpace(a), strings.TrimSpace(b)) }
+func same(a, b string) bool { return strings.EqualFold(plain(a), plain(b)) }
+
+// plain is a name without what nobody sees in it: a second blank, or a rune without width.
+func plain(name string) string {
+	name = strings.Map(func(r rune) rune {
+		if unicode.In(r, unicode.Cf, unicode.Cc) && !unicode.IsSpace(r) {
+			return -1
+		}
+		return r
+	}, name)
+	return strings.Join(strings.Fields(name), " ")
+}

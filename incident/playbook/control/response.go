@@ -21,9 +21,10 @@ func judged(err error) error {
 		return nil
 	case errors.Is(err, incident.ErrRecordUnknown):
 		return as(ErrOutcome, err)
-	case errors.Is(err, incident.ErrUnknown), errors.Is(err, incident.ErrUnnamed):
+	case errors.Is(err, incident.ErrUnknown), errors.Is(err, incident.ErrUnnamed), errors.Is(err, runbook.ErrUnknownRun):
 		return as(ErrBad, err)
-	case errors.Is(err, incident.ErrResolved), errors.Is(err, incident.ErrOpen), errors.Is(err, incident.ErrUnproven), errors.Is(err, incident.ErrNotRecorded):
+	case errors.Is(err, incident.ErrResolved), errors.Is(err, incident.ErrOpen), errors.Is(err, incident.ErrUnproven), errors.Is(err, incident.ErrNotRecorded),
+		errors.Is(err, runbook.ErrState), errors.Is(err, runbook.ErrWaiting):
 		return as(ErrRefused, err)
 	}
 	return err
