@@ -250,6 +250,9 @@ func (a *app) savedTimeline(number string) (events []incident.Event, err error) 
 			events = append(events, e)
 		}
 	}
+	if number != "" && len(events) == 0 {
+		return nil, as(errUsage, fmt.Errorf("timeline of %q: %w", number, incident.ErrUnknown))
+	}
 	return events, nil
 }
 

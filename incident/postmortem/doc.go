@@ -9,7 +9,8 @@
 // same events and time give the same bytes.
 //
 // What alerts and the timeline say is shown as text: no field can add a heading, a link
-// or HTML to the report. What people write into its places, in Markdown, comes out of the
+// or HTML to the report, and what looks like a secret in it is left out as notify.Redact
+// does. What people write into its places, in Markdown, comes out of the
 // next report as it was written; a change anywhere else is refused, never lost.
 //
 // # Usage

@@ -88,6 +88,9 @@ func sections(report string) (titles, digests []string) {
 func Read(report string) (map[Place]string, error) {
 	report = strings.ReplaceAll(report, "\r\n", "\n")
 	seal := sealLine.FindStringSubmatchIndex(report)
+	if seal == nil && strings.Contains(report, "\n<!--andon ") {
+		return nil, fmt.Errorf("post-mortem: %w, below the last line, <!--andon ...-->: put it into one of the places", ErrEdited)
+	}
 	if seal == nil {
 		return nil, errors.New("post-mortem: the last line, <!--andon ...-->, is missing: this is no report of this library, or its end is cut off")
 	}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/andon-go/andon/incident"
+	"github.com/andon-go/andon/notify"
 )
 
 // The drawing's measures, in pixels.
@@ -308,12 +309,12 @@ func line(e incident.Event) string {
 	return fmt.Sprintf("%s %s: %s: %s", e.At.UTC().Format("15:04:05"), e.Kind, e.By, e.What)
 }
 
-// clean takes out what XML must not hold, whoever wrote it.
+// clean takes out what XML must not hold, whoever wrote it, and what looks like a secret.
 func clean(s string) string {
 	return strings.Map(func(c rune) rune {
 		if c < ' ' && c != '\t' || c == 0xFFFE || c == 0xFFFF || 0x202A <= c && c <= 0x202E || 0x2066 <= c && c <= 0x2069 {
 			return ' '
 		}
 		return c
-	}, strings.ToValidUTF8(s, "\uFFFD"))
+	}, strings.ToValidUTF8(notify.Redact(s), "\uFFFD"))
 }

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"time"
 	"unicode"
+
+	"github.com/andon-go/andon/notify"
 )
 
 // special is what Markdown, or the HTML in it, takes for more than text anywhere
@@ -12,8 +14,10 @@ import (
 const special = "\\`*_[]<>|~#&!@$"
 
 // esc makes what somebody wrote plain text on one line, wherever it stands.
+//
+// A report is shown to more people than the timeline: what looks like a secret stays behind.
 func esc(s string) string {
-	s = strings.Join(strings.Fields(strings.ToValidUTF8(s, "\uFFFD")), " ")
+	s = strings.Join(strings.Fields(strings.ToValidUTF8(notify.Redact(s), "\uFFFD")), " ")
 	s = strings.Map(func(r rune) rune {
 		if unicode.IsGraphic(r) {
 			return r

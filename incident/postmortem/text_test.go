@@ -20,6 +20,38 @@ func report(t require.TestingT) postmortem.Report {
 	return r
 }
 
+// A report goes to more people than the timeline, and holds no secret that a field holds.
+func TestNoSecretIsInAReport(t *testing.T) {
+	events := story()
+	for i, e := range events {
+		e.What += " api_key=CANARY-1"
+		e.Why += " Authorization: Bearer CANARY-2-CANARY"
+		e.By += " postgres://bot:CANARY-3@db/trades"
+		if e.Data.Component != "" {
+			e.Data.Component += " password=CANARY-4"
+		}
+		if e.Data.RootCause != "" {
+			e.Data.RootCause += " token=CANARY-5"
+		}
+		events[i] = e
+	}
+	r, err := postmortem.New(number, events, noon.Add(time.Hour))
+	require.NoError(t, err)
+	page, err := r.HTML()
+	require.NoError(t, err)
+	for _, out := range []string{r.Markdown(), page, r.SVG()} {
+		require.NotContains(t, out, "CANARY")
+	}
+	require.Contains(t, page, "[secret]")
+}
+
+// What stands below the last line is refused by what it is.
+func TestRead_BelowTheLastLine(t *testing.T) {
+	_, err := postmortem.Read(report(t).Markdown() + "my own words\n")
+	require.ErrorIs(t, err, postmortem.ErrEdited)
+	require.ErrorContains(t, err, "below the last line")
+}
+
 // What a person writes into any place, whatever it is, comes out of the next report as
 // it was written, while everything else follows the timeline.
 func TestHumanTextSurvivesRegeneration(t *testing.T) {

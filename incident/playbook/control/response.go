@@ -121,6 +121,9 @@ func (s *Server) timeline(ctx context.Context, req incidentReq) ([]Event, error)
 	if err != nil {
 		return nil, judged(err)
 	}
+	if req.Number != "" && len(events) == 0 {
+		return nil, as(ErrBad, fmt.Errorf("timeline of %q: %w", req.Number, incident.ErrUnknown))
+	}
 	out := []Event{}
 	for _, e := range events {
 		out = append(out, Event{Seq: e.Seq, At: e.At, Incident: e.Incident, Kind: string(e.Kind), By: e.By, What: e.What, Why: e.Why})
