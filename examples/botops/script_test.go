@@ -8,27 +8,20 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"strconv"
-	"syscall"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/andon-go/andon/internal/pgtest"
 	"github.com/andon-go/andon/notify"
 	"github.com/andon-go/andon/notify/webhook"
+	"github.com/rogpeppe/go-internal/testscript"
 	"github.com/stretchr/testify/require"
 )
 
 // TestMain lets the test binary be the programs that the scripts run.
 func TestMain(m *testing.M) {
-	switch filepath.Base(os.Args[0]) {
-	case "botops":
-		main()
-	case "testbot":
-		testbot()
-	default:
-		os.Exit(m.Run())
-	}
+	testscript.Main(m, map[string]func(){"botops": main, "testbot": testbot})
 }
 
 // TestScripts has people's sessions with the commands, on a bot in a process of its own.
@@ -59,6 +52,26 @@ func TestDatabaseScripts(t *testing.T) {
 	runScripts(t, "testdata/database", "BOT_DSN="+pg.ConnString())
 }
 
+// runScripts runs each script of a folder in a folder of its own, with the configuration of a
+// bot there that only start brings up.
+func runScripts(t *testing.T, dir string, env ...string) {
+	t.Helper()
+	testscript.Run(t, testscript.Params{
+		Dir:                 dir,
+		RequireExplicitExec: true,
+		RequireUniqueNames:  true,
+		Cmds:                commands,
+		Setup: func(e *testscript.Env) error {
+			e.Vars = append(e.Vars, "HOME="+e.WorkDir, "TESTBOT_DIR="+e.WorkDir,
+				"ANDON_CONFIG="+filepath.Join(e.WorkDir, "botops.yaml"), "ANDON_BY=Ada")
+			e.Vars = append(e.Vars, env...)
+			e.Values[sessionKey{}] = e
+			return os.WriteFile(filepath.Join(e.WorkDir, "botops.yaml"),
+				[]byte(strings.ReplaceAll(configuration, "$WORK", e.WorkDir)), 0o600)
+		},
+	})
+}
+
 const configuration = `name: testbot
 socket: $WORK/run/control.sock
 state_dir: $WORK/state
@@ -67,67 +80,6 @@ read_only_flag: $WORK/READONLY_MODE
 timeline: $WORK/state/bot.journal
 journal: $WORK/botops.journal
 `
-
-// startBot starts the bot and waits until it can be asked; a deaf one, until it runs.
-func (s *script) startBot() {
-	if err := os.Remove(s.path("pid")); err != nil && !errors.Is(err, os.ErrNotExist) {
-		s.fail("%v", err)
-	}
-	cmd := s.command("testbot")
-	out, err := os.Create(s.path("testbot.log"))
-	require.NoError(s.t, err)
-	cmd.Stdout, cmd.Stderr = out, out
-	require.NoError(s.t, cmd.Start())
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	s.t.Cleanup(func() {
-		_ = cmd.Process.Signal(syscall.SIGCONT) // one that has ended is what is wanted
-		_ = cmd.Process.Signal(syscall.SIGTERM)
-		select {
-		case <-ended:
-		case <-time.After(30 * time.Second):
-			_ = cmd.Process.Kill() // as above
-			<-ended
-		}
-		require.NoError(s.t, out.Close())
-	})
-	for end := time.Now().Add(60 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		_, pid := os.Stat(s.path("pid"))
-		if pid == nil && (s.env["TESTBOT_DEAF"] != "" || s.run("botops", "status") == nil) {
-			return
-		}
-		if time.Now().After(end) {
-			log, err := os.ReadFile(s.path("testbot.log"))
-			s.fail("the bot does not come up: %s %v", log, err)
-		}
-	}
-}
-
-func (s *script) signal(sig syscall.Signal) {
-	b, err := os.ReadFile(s.path("pid"))
-	require.NoError(s.t, err)
-	pid, err := strconv.Atoi(string(b))
-	require.NoError(s.t, err)
-	require.NoError(s.t, syscall.Kill(pid, sig))
-	for end := time.Now().Add(30 * time.Second); sig == syscall.SIGKILL && syscall.Kill(pid, 0) == nil; time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			s.fail("the bot does not die")
-		}
-	}
-}
-
-// fullDisk makes a folder a file system without room.
-func (s *script) fullDisk(dir string) {
-	require.NoError(s.t, os.MkdirAll(dir, 0o700))
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=4k,nr_inodes=2"); err != nil {
-		if os.Getenv("CI") != "" {
-			s.fail("a disk without room needs the right to mount: %v", err)
-		}
-		s.t.Skipf("a disk without room needs the right to mount: %v", err)
-	}
-	s.t.Cleanup(func() { require.NoError(s.t, syscall.Unmount(dir, 0)) })
-	require.NoError(s.t, os.WriteFile(filepath.Join(dir, "filler"), make([]byte, 4096), 0o600))
-}
 
 func TestEveryErrorHasItsStatus(t *testing.T) {
 	require.Equal(t, exitDone, exitOf(nil))
