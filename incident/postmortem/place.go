@@ -81,12 +81,17 @@ func sections(report string) (titles, digests []string) {
 	return titles, digests
 }
 
+// unix takes out what editors of other systems put in.
+func unix(report string) string {
+	return strings.ReplaceAll(strings.TrimPrefix(report, "\ufeff"), "\r\n", "\n")
+}
+
 // Read returns what people have written into a report that Markdown made: the places
 // whose text is not the prompt any more. It is ErrEdited, with the section, where
 // anything else was changed, and an error where a place is damaged: nothing that a person
 // wrote is dropped without a word.
 func Read(report string) (map[Place]string, error) {
-	report = strings.ReplaceAll(report, "\r\n", "\n")
+	report = unix(report)
 	seal := sealLine.FindStringSubmatchIndex(report)
 	if seal == nil && strings.Contains(report, "\n<!--andon ") {
 		return nil, fmt.Errorf("post-mortem: %w, below the last line, <!--andon ...-->: put it into one of the places", ErrEdited)

@@ -77,7 +77,7 @@ func TestHumanTextSurvivesRegeneration(t *testing.T) {
 			return open + "-->" + text + "<!--/write-->"
 		})
 		if rapid.Bool().Draw(t, "on Windows") && !strings.Contains(md, "\r") {
-			md = strings.ReplaceAll(md, "\n", "\r\n")
+			md = "\ufeff" + strings.ReplaceAll(md, "\n", "\r\n")
 		}
 		text, err := postmortem.Read(md)
 		require.NoError(t, err, md)

@@ -27,7 +27,7 @@ func (r Report) Write(path string) (Report, error) {
 		if err != nil {
 			return r, fmt.Errorf("%s is kept as it is: %w", path, err)
 		}
-		if !strings.HasPrefix(string(old), "# Post-Mortem "+esc(r.Incident.Number)+"\n") && !strings.HasPrefix(string(old), "# Post-Mortem "+esc(r.Incident.Number)+"\r\n") {
+		if !strings.HasPrefix(unix(string(old)), "# Post-Mortem "+esc(r.Incident.Number)+"\n") {
 			return r, fmt.Errorf("post-mortem: %s is of another incident than %s", path, r.Incident.Number)
 		}
 		merged := map[Place]string{}
