@@ -38,6 +38,9 @@ func TestLaw8_APrunedLogStillBringsTheOldestBackupForward(t *testing.T) {
 		}
 		execSQL(t, w.pool, "SELECT setval('t_n_seq', 5000), setval('below', -50)")
 		write(0)
+		s.stop(t) // which looks at the sequences once more, before they are set back
+		s = stream(t, conn, original, func(c *pgbackup.StreamConfig) { c.SegmentBytes = 4096 })
+		s.connected(t)
 		execSQL(t, w.pool, "SELECT setval('t_n_seq', 1), setval('below', -8000)")
 		_, err := w.store.PruneLog(t.Context(), original)
 		require.ErrorIs(t, err, recovery.ErrNoBackup)
