@@ -74,7 +74,7 @@ func TestRunbooksChangeWhatTheDocumentSays(t *testing.T) {
 
 // A position without a stop gets one before anything else of a breach; without that, and
 // where the venue does not answer, no key is revoked and nothing is stopped.
-func TestBreachWaitsWhileAPositionIsOpenUnprotected(t *testing.T) {
+func TestLaw5_BreachWaitsWhileAPositionIsOpenUnprotected(t *testing.T) {
 	w := newWorld(t)
 	r := run(t, w.deps(), "Security Breach", nil, "close-all")
 	require.Equal(t, runbook.Done, r.Status)
