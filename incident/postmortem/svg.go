@@ -272,7 +272,7 @@ func (r Report) steps(g *drawing, end time.Time) {
 	key := func(e incident.Event) string { return e.Data.Run.ID + " " + e.Data.Run.Step }
 	began := map[string]incident.Event{}
 	var order []string
-	close := func(k string, at time.Time, class, how string) {
+	finish := func(k string, at time.Time, class, how string) {
 		b, ok := began[k]
 		if !ok {
 			return
@@ -295,13 +295,13 @@ func (r Report) steps(g *drawing, end time.Time) {
 			began[key(e)] = e
 			order = append(order, key(e))
 		case e.Data.Error != "":
-			close(key(e), e.At, "broken", string(e.Kind))
+			finish(key(e), e.At, "broken", string(e.Kind))
 		default:
-			close(key(e), e.At, "step", string(e.Kind))
+			finish(key(e), e.At, "step", string(e.Kind))
 		}
 	}
 	for _, k := range order {
-		close(k, end, "broken", "no outcome on record")
+		finish(k, end, "broken", "no outcome on record")
 	}
 }
 

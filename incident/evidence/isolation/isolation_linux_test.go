@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/netip"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -294,6 +296,31 @@ func TestABlockThatFailsLeavesNothing(t *testing.T) {
 		require.Error(t, err)
 		require.Equal(t, before, w.rules(t))
 	})
+}
+
+// The rules of one family are taken back where those of the other cannot be put.
+func TestHalfAnIsolationIsTakenBack(t *testing.T) {
+	for _, variant := range []string{"", "legacy"} {
+		t.Run("iptables"+variant, func(t *testing.T) {
+			w := newWorld(t)
+			before := w.rules(t)
+			f := isolation.IPTables{Variant: variant}
+			broken := t.TempDir()
+			program := "ip6tables-restore"
+			if variant != "" {
+				program = "ip6tables-" + variant + "-restore"
+			}
+			require.NoError(t, os.WriteFile(filepath.Join(broken, program), []byte("#!/bin/sh\necho no room for rules >&2\nexit 1\n"), 0o755))
+			t.Setenv("PATH", broken+":"+os.Getenv("PATH"))
+			err := within{w.host, f}.Apply(t.Context(), isolation.Rules{Mark: "0123456789abcdef"})
+			require.ErrorContains(t, err, "no room for rules")
+			// To take away nothing, the program that is broken is not needed.
+			require.Equal(t, before, w.rules(t))
+			_, err = open(t, within{w.host, f}).Block(t.Context(), "k", "Ada", "a drill")
+			require.ErrorContains(t, err, "nothing is in force")
+			require.Equal(t, before, w.rules(t))
+		})
+	}
 }
 
 func TestAnAllowListThatWouldTrapAnExitIsRefused(t *testing.T) {
