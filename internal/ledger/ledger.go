@@ -3,7 +3,7 @@
 //
 // An entry is one file, replaced atomically and durably, readable by its owner only.
 // One that cannot be understood is an error, never an absence: the work may be half
-// done. Who reads an entry to change it holds the lock meanwhile.
+// done. Who reads an entry to change it does so in With, which holds the lock.
 package ledger
 
 import (
@@ -28,7 +28,7 @@ type Ledger[E any] struct {
 	dir string
 }
 
-// Open returns the ledger in dir, which is made with the first lock.
+// Open returns the ledger in dir, which is made with the first work.
 func Open[E any](dir string) *Ledger[E] { return &Ledger[E]{dir: dir} }
 
 // entry is what a file holds.
@@ -53,13 +53,45 @@ func Name(key string) string {
 
 func (l *Ledger[E]) path(key string) string { return filepath.Join(l.dir, Name(key)+".json") }
 
-// Lock keeps other goroutines and processes out until unlock is called. It waits as
-// long as ctx lets it.
-func (l *Ledger[E]) Lock(ctx context.Context) (unlock func() error, err error) {
+// With lets do work on the entry of a key, in the name of by and for a reason, and keeps
+// other goroutines and processes out of the ledger meanwhile. It waits as long as ctx
+// lets it. Without a key, a name and a reason do is not called.
+func (l *Ledger[E]) With(ctx context.Context, key, by, why string, do func(e E, found bool) (string, error)) (string, error) {
+	return l.with(ctx, "LOCK", key, by, why, do)
+}
+
+func (l *Ledger[E]) with(ctx context.Context, lock, key, by, why string, do func(e E, found bool) (string, error)) (said string, err error) {
+	if err := named(key, by, why); err != nil {
+		return "", err
+	}
+	unlock, err := l.lock(ctx, lock)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, unlock()) }()
+	e, found, err := l.Load(key)
+	if err != nil {
+		return "", err
+	}
+	return do(e, found)
+}
+
+// named makes sure that work has a key and a person with a reason.
+func named(key, by, why string) error {
+	var errs []error
+	for _, f := range []struct{ name, v string }{{"key", key}, {"by", by}, {"why", why}} {
+		if strings.TrimSpace(f.v) == "" {
+			errs = append(errs, fmt.Errorf("%s: is empty", f.name))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (l *Ledger[E]) lock(ctx context.Context, name string) (unlock func() error, err error) {
 	if err := atomicfile.MkdirAll(l.dir, 0o700); err != nil {
 		return nil, err
 	}
-	lock := flock.New(filepath.Join(l.dir, "LOCK"), flock.SetPermissions(0o600))
+	lock := flock.New(filepath.Join(l.dir, name), flock.SetPermissions(0o600))
 	if _, err := lock.TryLockContext(ctx, 10*time.Millisecond); err != nil {
 		return nil, errors.Join(fmt.Errorf("waiting for %s, which another holds: %w", lock.Path(), err), lock.Close())
 	}
@@ -94,7 +126,7 @@ func (l *Ledger[E]) read(path, key string) (body E, err error) {
 	return body, nil
 }
 
-// Save makes the entry of a key durable. Call it with the lock held.
+// Save makes the entry of a key durable. Call it in With.
 func (l *Ledger[E]) Save(key string, body E) error {
 	raw, err := json.Marshal(body)
 	if err != nil {

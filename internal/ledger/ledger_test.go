@@ -6,6 +6,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/andon-go/andon/internal/ledger"
 	"github.com/stretchr/testify/require"
@@ -15,35 +17,49 @@ type work struct{ Phase string }
 
 func TestAnEntryComesBack(t *testing.T) {
 	l := ledger.Open[work](filepath.Join(t.TempDir(), "a", "b"))
-	unlock, err := l.Lock(t.Context())
+	said, err := l.With(t.Context(), "k", "alice", "a reason", func(e work, found bool) (string, error) {
+		require.False(t, found)
+		require.NoError(t, l.Save("k", work{"begun"}))
+		return "said", l.Save("../k", work{"other"})
+	})
 	require.NoError(t, err)
-	_, found, err := l.Load("k")
+	require.Equal(t, "said", said)
+	_, err = l.With(t.Context(), "k", "alice", "a reason", func(e work, found bool) (string, error) {
+		require.True(t, found)
+		require.Equal(t, work{"begun"}, e)
+		return "", nil
+	})
 	require.NoError(t, err)
-	require.False(t, found)
-	require.NoError(t, l.Save("k", work{"begun"}))
-	require.NoError(t, l.Save("../k", work{"other"}))
-	e, found, err := l.Load("k")
-	require.NoError(t, err)
-	require.True(t, found)
-	require.Equal(t, work{"begun"}, e)
 	all, err := l.All()
 	require.NoError(t, err)
 	require.ElementsMatch(t, []work{{"begun"}, {"other"}}, all)
-	require.NoError(t, unlock())
 }
 
-func TestASecondOneWaitsForTheLock(t *testing.T) {
+func TestASecondOneWaitsForTheFirst(t *testing.T) {
 	l := ledger.Open[work](t.TempDir())
-	unlock, err := l.Lock(t.Context())
-	require.NoError(t, err)
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	_, err = l.Lock(ctx)
-	require.ErrorIs(t, err, context.Canceled)
-	require.NoError(t, unlock())
-	unlock, err = l.Lock(t.Context())
-	require.NoError(t, err)
-	require.NoError(t, unlock())
+	with := func(ctx context.Context, key string, do func() error) error {
+		_, err := l.With(ctx, key, "alice", "a reason", func(work, bool) (string, error) { return "", do() })
+		return err
+	}
+	synctest.Test(t, func(t *testing.T) {
+		err := with(t.Context(), "k", func() error {
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			require.ErrorIs(t, with(ctx, "other", func() error { panic("it does not wait") }), context.DeadlineExceeded)
+			return nil
+		})
+		require.NoError(t, err)
+		require.NoError(t, with(t.Context(), "k", func() error { return nil }))
+	})
+}
+
+func TestWorkHasAKeyAndAPersonWithAReason(t *testing.T) {
+	dir := filepath.Join(t.TempDir(), "ledger")
+	_, err := ledger.Open[work](dir).With(t.Context(), "", " ", "", func(work, bool) (string, error) { panic("it is done") })
+	for _, want := range []string{"key: is empty", "by: is empty", "why: is empty"} {
+		require.ErrorContains(t, err, want)
+	}
+	require.NoDirExists(t, dir)
 }
 
 func TestLaw1_ADamagedEntryIsNotAnAbsentOne(t *testing.T) {

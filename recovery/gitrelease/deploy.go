@@ -131,16 +131,6 @@ func (r *Repo) sharedIsThere() error {
 	return errors.Join(errs...)
 }
 
-func named(key, by, why string) error {
-	var errs []error
-	for _, f := range []struct{ name, v string }{{"key", key}, {"by", by}, {"why", why}} {
-		if strings.TrimSpace(f.v) == "" {
-			errs = append(errs, fmt.Errorf("%s: is empty", f.name))
-		}
-	}
-	return errors.Join(errs...)
-}
-
 func (r *Repo) record(ctx context.Context, by, what, why string) error {
 	if r.cfg.Recorder == nil {
 		return fmt.Errorf("%w: there is no Recorder", recovery.ErrNotRecorded)
@@ -155,30 +145,22 @@ func (r *Repo) record(ctx context.Context, by, what, why string) error {
 // current to it, once for a key. A revision that moves, such as main, is the commit that
 // it was at the first call. Restarting the bot is not done here.
 func (r *Repo) Deploy(ctx context.Context, key, by, why, revision string) (evidence string, err error) {
-	if err := named(key, by, why); err != nil {
-		return "", err
-	}
-	unlock, err := r.journal.Lock(ctx)
-	if err != nil {
-		return "", err
-	}
-	defer func() { err = errors.Join(err, unlock()) }()
-	e, found, err := r.journal.Load(key)
-	switch {
-	case err != nil:
-		return "", err
-	case !found:
-		if e, err = r.begin(ctx, key, by, why, revision); err != nil {
-			return "", err
+	return r.journal.With(ctx, key, by, why, func(e entry, found bool) (string, error) {
+		switch {
+		case !found:
+			var err error
+			if e, err = r.begin(ctx, key, by, why, revision); err != nil {
+				return "", err
+			}
+		case e.Revision != revision:
+			return "", fmt.Errorf("%q: %w: it stands for the deployment of %s", key, ErrKeyUsed, e.Revision)
+		case e.Phase == undoing || e.Phase == undone:
+			return "", fmt.Errorf("%q: %w: it was taken back by %s; use another key", key, ErrKeyUsed, e.UndoneBy)
+		case e.Phase == deployed:
+			return e.evidence(), nil
 		}
-	case e.Revision != revision:
-		return "", fmt.Errorf("%q: %w: it stands for the deployment of %s", key, ErrKeyUsed, e.Revision)
-	case e.Phase == undoing || e.Phase == undone:
-		return "", fmt.Errorf("%q: %w: it was taken back by %s; use another key", key, ErrKeyUsed, e.UndoneBy)
-	case e.Phase == deployed:
-		return e.evidence(), nil
-	}
-	return r.forward(ctx, e)
+		return r.forward(ctx, e)
+	})
 }
 
 func (r *Repo) begin(ctx context.Context, key, by, why, revision string) (entry, error) {
@@ -360,39 +342,34 @@ func (r *Repo) Done(ctx context.Context, key string) (done bool, evidence string
 // Undo switches current back to the checkout that it led to before, once for a key. It
 // is ErrMoved when somebody has switched since. Again it changes nothing.
 func (r *Repo) Undo(ctx context.Context, key, by, why string) (evidence string, err error) {
-	if err := named(key, by, why); err != nil {
-		return "", err
-	}
-	unlock, err := r.journal.Lock(ctx)
-	if err != nil {
-		return "", err
-	}
-	defer func() { err = errors.Join(err, unlock()) }()
-	e, found, err := r.journal.Load(key)
-	switch {
-	case err != nil:
-		return "", err
-	case !found:
-		return "", fmt.Errorf("%q: %w", key, ErrUnknownKey)
-	case e.Phase == undone:
-		return e.evidence(), nil
-	}
+	return r.journal.With(ctx, key, by, why, func(e entry, found bool) (string, error) {
+		switch {
+		case !found:
+			return "", fmt.Errorf("%q: %w", key, ErrUnknownKey)
+		case e.Phase == undone:
+			return e.evidence(), nil
+		}
+		return r.undo(ctx, e, by, why)
+	})
+}
+
+func (r *Repo) undo(ctx context.Context, e entry, by, why string) (string, error) {
 	current, err := r.Current()
 	if err != nil {
 		return "", err
 	}
 	if e.Phase == deployed && current != e.Dir {
-		return "", fmt.Errorf("%q: %w: it leads to %q", key, ErrMoved, current)
+		return "", fmt.Errorf("%q: %w: it leads to %q", e.Key, ErrMoved, current)
 	}
 	if current == e.Dir && e.Previous == "" {
-		return "", fmt.Errorf("%q: it was the first version, and there is none to go back to", key)
+		return "", fmt.Errorf("%q: it was the first version, and there is none to go back to", e.Key)
 	}
 	if e.Phase != undoing {
-		if err := r.record(ctx, by, "undo of deployment "+key+", back to "+e.Previous, why); err != nil {
+		if err := r.record(ctx, by, "undo of deployment "+e.Key+", back to "+e.Previous, why); err != nil {
 			return "", err
 		}
 		e.Phase, e.UndoneBy, e.UndoWhy = undoing, by, why
-		if err := r.journal.Save(key, e); err != nil {
+		if err := r.journal.Save(e.Key, e); err != nil {
 			return "", err
 		}
 	}

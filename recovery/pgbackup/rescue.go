@@ -2,18 +2,12 @@ package pgbackup
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"strings"
 	"time"
 
-	"github.com/andon-go/andon/internal/atomicfile"
+	"github.com/andon-go/andon/internal/ledger"
 )
 
 // Rescue restores the same tables again and again in plain types, once for a key: what a
@@ -46,78 +40,32 @@ func (r *Rescue) Preview(ctx context.Context, backup string) (string, error) {
 	return p.String(), nil
 }
 
-func (r *Rescue) path(key, kind string) string {
-	sum := sha256.Sum256([]byte(key))
-	return filepath.Join(r.Dir, hex.EncodeToString(sum[:12])+"."+kind+".json")
-}
+func (r *Rescue) once() ledger.Once[Plan] { return ledger.Once[Plan]{Dir: r.Dir, Moved: ErrMoved} }
 
 // Restore makes a plan, keeps it, and applies it. For a key whose plan is kept it applies
-// that one. Where its facts have moved and it was not applied, it is dropped and the error
-// is ErrMoved: a new one may be made.
+// that one; for a key that is done it says the same again and restores nothing. Where the
+// facts of a plan have moved and it was not applied, it is dropped and the error is
+// ErrMoved: a new one may be made.
 func (r *Rescue) Restore(ctx context.Context, key, by, why, backup string) (string, error) {
-	p, err := r.plan(ctx, key, backup)
-	if err != nil {
-		return "", err
-	}
-	if p.NothingToDo() {
-		return "there is nothing to restore", nil
-	}
-	done, err := r.Store.Restore(ctx, p, by, why, time.Now())
-	if errors.Is(err, ErrMoved) {
-		return "", errors.Join(err, os.Remove(r.path(key, "plan")))
-	}
-	if err != nil {
-		return "", err
-	}
-	parts := []string{fmt.Sprintf("%d rows of %s by plan %s", done.Rows, p.Backup, p.short())}
-	if len(done.Kept) > 0 {
-		parts = append(parts, "what they replaced is kept in "+strings.Join(done.Kept, ", "))
-	}
-	said := strings.Join(append(parts, done.Notes...), "; ")
-	b, err := json.Marshal(said)
-	if err != nil {
-		return said, err
-	}
-	return said, atomicfile.Write(r.path(key, "done"), b, 0o600)
-}
-
-// plan returns the plan of a key, and makes and keeps one where there is none.
-func (r *Rescue) plan(ctx context.Context, key, backup string) (p Plan, err error) {
-	if r.Dir == "" {
-		return p, errors.New("rescue: Dir is empty: a plan has to be kept before it is applied")
-	}
-	b, err := os.ReadFile(r.path(key, "plan"))
-	if err == nil {
-		return p, json.Unmarshal(b, &p) // Restore refuses one that is not as it was made
-	}
-	if !errors.Is(err, fs.ErrNotExist) {
-		return p, err
-	}
-	if p, err = r.Store.PlanRestore(ctx, r.request(backup), time.Now()); err != nil {
-		return p, err
-	}
-	if b, err = json.Marshal(p); err != nil {
-		return p, err
-	}
-	if err := os.MkdirAll(r.Dir, 0o700); err != nil {
-		return p, err
-	}
-	return p, atomicfile.Write(r.path(key, "plan"), b, 0o600)
+	return r.once().Do(ctx, key, by, why, func() (Plan, error) {
+		return r.Store.PlanRestore(ctx, r.request(backup), time.Now())
+	}, func(p Plan) (string, error) {
+		done, err := r.Store.Restore(ctx, p, by, why, time.Now())
+		if err != nil {
+			return "", err
+		}
+		parts := []string{fmt.Sprintf("%d rows of %s by plan %s", done.Rows, p.Backup, p.short())}
+		if len(done.Kept) > 0 {
+			parts = append(parts, "what they replaced is kept in "+strings.Join(done.Kept, ", "))
+		}
+		return strings.Join(append(parts, done.Notes...), "; "), nil
+	})
 }
 
 // Done reports whether Restore has come to its end for a key, and what it said. False is
 // not that nothing was done: Restore for the same key finds that out.
-func (r *Rescue) Done(_ context.Context, key string) (bool, string, error) {
-	b, err := os.ReadFile(r.path(key, "done"))
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, "", nil
-	}
-	if err != nil {
-		return false, "", err
-	}
-	var said string
-	err = json.Unmarshal(b, &said)
-	return err == nil, said, err
+func (r *Rescue) Done(ctx context.Context, key string) (bool, string, error) {
+	return r.once().Done(ctx, key)
 }
 
 // Verify compares what is there with the backup: the number of rows of each table, and

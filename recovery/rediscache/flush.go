@@ -97,14 +97,14 @@ type Flushed struct {
 // removed. After ErrOutcomeUnknown it can be applied again.
 //
 // The server remembers for a day that the plan was applied, in a key that begins with
-// "andon:flushed:"; a plan is refused long before that.
+// "andon:flushed:"; one that was not applied is refused long before that.
 func (c *Cache) Flush(ctx context.Context, p Plan, by, why string, now time.Time) (f Flushed, err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("flushing redis by plan %s: %w", p.short(), err)
 		}
 	}()
-	if err := c.check(p, by, why, now); err != nil {
+	if err := check(p, by, why); err != nil {
 		return f, err
 	}
 	cmd, err := c.do(ctx, "EXISTS", p.mark())
@@ -113,6 +113,10 @@ func (c *Cache) Flush(ctx context.Context, p Plan, by, why string, now time.Time
 	}
 	if n, err := cmd.Int64(); err != nil || n != 0 {
 		return Flushed{Plan: p.ID, Unchanged: n != 0}, err
+	}
+	// Only now: a plan that was applied is not too old, and a new one would flush again.
+	if age := now.Sub(p.At); age > c.cfg.ValidFor || age < -c.cfg.ValidFor {
+		return f, fmt.Errorf("the plan is of %v, and holds for %v: %w: make a new one", p.At, c.cfg.ValidFor, ErrMoved)
 	}
 	if _, err := c.apply(ctx, p, "look"); err != nil {
 		return f, err
@@ -130,7 +134,7 @@ func (c *Cache) Flush(ctx context.Context, p Plan, by, why string, now time.Time
 	return f, err
 }
 
-func (c *Cache) check(p Plan, by, why string, now time.Time) error {
+func check(p Plan, by, why string) error {
 	id, err := p.id()
 	switch {
 	case err != nil:
@@ -141,9 +145,6 @@ func (c *Cache) check(p Plan, by, why string, now time.Time) error {
 		return errors.New("who flushes is empty")
 	case why == "":
 		return errors.New("why it is flushed is empty")
-	}
-	if age := now.Sub(p.At); age > c.cfg.ValidFor || age < -c.cfg.ValidFor {
-		return fmt.Errorf("the plan is of %v, and holds for %v: %w: make a new one", p.At, c.cfg.ValidFor, ErrMoved)
 	}
 	return nil
 }

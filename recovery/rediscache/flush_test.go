@@ -56,6 +56,9 @@ func TestLaw9_AFlushIsAPlanAndAppliedTwiceChangesNothing(t *testing.T) {
 	require.NoError(t, err)
 	require.True(t, done.Unchanged)
 	require.True(t, w.has(t, "new"))
+	done, err = w.Flush(t.Context(), p, alice, why, noon.Add(time.Hour))
+	require.NoError(t, err, "what was applied is not too old: to make a new plan would be to flush again")
+	require.True(t, done.Unchanged)
 	require.Len(t, w.rec.Entries(), 1)
 }
 

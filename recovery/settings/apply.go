@@ -80,51 +80,31 @@ func unmoved(p Plan) error {
 	return nil
 }
 
-// named makes sure that a change has a key and a person with a reason.
-func named(key, by, why string) error {
-	var errs []error
-	for _, f := range []struct{ name, v string }{{"key", key}, {"by", by}, {"why", why}} {
-		if strings.TrimSpace(f.v) == "" {
-			errs = append(errs, fmt.Errorf("%s: is empty", f.name))
-		}
-	}
-	return errors.Join(errs...)
-}
-
 // once does a change that is not in the journal, and finishes one that is.
-func (s *Store) once(ctx context.Context, key, by, why string, values map[string]string, plan func() (Plan, error)) (evidence string, err error) {
-	if err := named(key, by, why); err != nil {
-		return "", err
-	}
-	unlock, err := s.journal.Lock(ctx)
-	if err != nil {
-		return "", err
-	}
-	defer func() { err = errors.Join(err, unlock()) }()
-	e, found, err := s.journal.Load(key)
-	switch {
-	case err != nil:
-		return "", err
-	case !found:
-		p, err := plan()
-		if err != nil {
-			return "", err
+func (s *Store) once(ctx context.Context, key, by, why string, values map[string]string, plan func() (Plan, error)) (string, error) {
+	return s.journal.With(ctx, key, by, why, func(e entry, found bool) (string, error) {
+		switch {
+		case !found:
+			p, err := plan()
+			if err != nil {
+				return "", err
+			}
+			e = entry{Key: key, Values: values, Edits: p.edits, Files: p.files, Phase: begun, By: by, Why: why, At: time.Now().UTC()}
+			if err := s.record(ctx, by, "change of settings "+key+": "+e.list(), why); err != nil {
+				return "", err
+			}
+			if err := s.journal.Save(key, e); err != nil {
+				return "", err
+			}
+		case e.Phase == undoing || e.Phase == undone:
+			return "", fmt.Errorf("%q: %w: it was taken back by %s; use another key", key, ErrKeyUsed, e.UndoneBy)
+		case !maps.Equal(e.Values, values):
+			return "", fmt.Errorf("%q: %w: it stands for another change, of %s", key, ErrKeyUsed, e.list())
+		case e.Phase == done:
+			return e.evidence(), nil
 		}
-		e = entry{Key: key, Values: values, Edits: p.edits, Files: p.files, Phase: begun, By: by, Why: why, At: time.Now().UTC()}
-		if err := s.record(ctx, by, "change of settings "+key+": "+e.list(), why); err != nil {
-			return "", err
-		}
-		if err := s.journal.Save(key, e); err != nil {
-			return "", err
-		}
-	case e.Phase == undoing || e.Phase == undone:
-		return "", fmt.Errorf("%q: %w: it was taken back by %s; use another key", key, ErrKeyUsed, e.UndoneBy)
-	case !maps.Equal(e.Values, values):
-		return "", fmt.Errorf("%q: %w: it stands for another change, of %s", key, ErrKeyUsed, e.list())
-	case e.Phase == done:
-		return e.evidence(), nil
-	}
-	return s.forward(ctx, e)
+		return s.forward(ctx, e)
+	})
 }
 
 func (s *Store) record(ctx context.Context, by, what, why string) error {

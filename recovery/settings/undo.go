@@ -29,33 +29,24 @@ func (s *Store) Restore(ctx context.Context, key, by, why string) (evidence stri
 	return s.undo(ctx, key, by, why, true)
 }
 
-func (s *Store) undo(ctx context.Context, key, by, why string, loosen bool) (evidence string, err error) {
-	if err := named(key, by, why); err != nil {
-		return "", err
-	}
-	unlock, err := s.journal.Lock(ctx)
-	if err != nil {
-		return "", err
-	}
-	defer func() { err = errors.Join(err, unlock()) }()
-	e, found, err := s.journal.Load(key)
-	switch {
-	case err != nil:
-		return "", err
-	case !found:
-		return "", fmt.Errorf("%q: %w", key, ErrUnknownKey)
-	case e.Phase == undone && !(loosen && len(e.Kept) > 0):
-		return e.evidence(), e.undoError()
-	case e.Phase != undoing || loosen && !e.Loosen:
-		if err := s.record(ctx, by, "undo of settings "+key+": "+e.list(), why); err != nil {
-			return "", err
+func (s *Store) undo(ctx context.Context, key, by, why string, loosen bool) (string, error) {
+	return s.journal.With(ctx, key, by, why, func(e entry, found bool) (string, error) {
+		switch {
+		case !found:
+			return "", fmt.Errorf("%q: %w", key, ErrUnknownKey)
+		case e.Phase == undone && !(loosen && len(e.Kept) > 0):
+			return e.evidence(), e.undoError()
+		case e.Phase != undoing || loosen && !e.Loosen:
+			if err := s.record(ctx, by, "undo of settings "+key+": "+e.list(), why); err != nil {
+				return "", err
+			}
+			e.Phase, e.UndoneBy, e.UndoWhy, e.Loosen = undoing, by, why, loosen
+			if err := s.journal.Save(key, e); err != nil {
+				return "", err
+			}
 		}
-		e.Phase, e.UndoneBy, e.UndoWhy, e.Loosen = undoing, by, why, loosen
-		if err := s.journal.Save(key, e); err != nil {
-			return "", err
-		}
-	}
-	return s.backward(ctx, e)
+		return s.backward(ctx, e)
+	})
 }
 
 // backward finishes an undo. It can begin anywhere.
