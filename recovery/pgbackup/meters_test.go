@@ -1,6 +1,7 @@
 package pgbackup_test
 
 import (
+	"fmt"
 	"path/filepath"
 	"testing"
 	"time"
@@ -54,8 +55,10 @@ func TestAStreamIsMeasured(t *testing.T) {
 		c.MeterProvider, c.MaxRetained = sdk.NewMeterProvider(sdk.WithReader(reader)), 1
 	})
 	s.connected(t)
-	execSQL(t, w.pool, "INSERT INTO t VALUES (1, repeat('x', 10000))")
-	s.caughtUp(t, w)
+	for id := range 3 { // each durable before the next: three batches
+		execSQL(t, w.pool, fmt.Sprintf("INSERT INTO t VALUES (%d, repeat('x', 10000))", id))
+		s.caughtUp(t, w)
+	}
 	s.says(t, pgbackup.ErrRetained.Error())
 	execSQL(t, w.pool, "ALTER TABLE t ADD c int")
 	s.says(t, pgbackup.ErrAltered.Error())
@@ -65,9 +68,9 @@ func TestAStreamIsMeasured(t *testing.T) {
 	}, time.Minute, time.Millisecond)
 	m := measured(t, reader)
 	require.Equal(t, 1.0, m["andon.pgbackup.stream.connected"])
-	require.Equal(t, 1.0, m["andon.pgbackup.stream.transactions"])
-	require.Greater(t, m["andon.pgbackup.stream.bytes"], 10000.0)
-	require.Less(t, m["andon.pgbackup.stream.bytes"], 20000.0)
+	require.Equal(t, 3.0, m["andon.pgbackup.stream.transactions"])
+	require.Greater(t, m["andon.pgbackup.stream.bytes"], 30000.0)
+	require.Less(t, m["andon.pgbackup.stream.bytes"], 40000.0)
 	require.Positive(t, m["andon.pgbackup.stream.sync.duration"])
 	require.Equal(t, 1.0, m["andon.pgbackup.stream.alarms altered"])
 	require.Positive(t, m["andon.pgbackup.stream.alarms retained"])

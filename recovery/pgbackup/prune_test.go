@@ -42,6 +42,7 @@ func TestLaw8_APrunedLogStillBringsTheOldestBackupForward(t *testing.T) {
 		s = stream(t, conn, original, func(c *pgbackup.StreamConfig) { c.SegmentBytes = 4096 })
 		s.connected(t)
 		execSQL(t, w.pool, "SELECT setval('t_n_seq', 1), setval('below', -8000)")
+		write(500) // so that the segments which saw the values drawn lie before the backup
 		_, err := w.store.PruneLog(t.Context(), original)
 		require.ErrorIs(t, err, recovery.ErrNoBackup)
 		w.good(t, noon)
