@@ -44,7 +44,7 @@ func (v Vault) Sealed(ctx context.Context, incident string, since time.Time) (st
 	slices.Sort(paths)
 	for _, path := range slices.Backward(paths) {
 		chain, err := ReadCustody(path)
-		if errors.Is(err, fs.ErrNotExist) || len(chain) == 0 {
+		if errors.Is(err, fs.ErrNotExist) {
 			continue // of somebody who keeps no chain
 		}
 		if err != nil {

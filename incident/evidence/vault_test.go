@@ -48,4 +48,9 @@ func TestVaultFindsWhatItHasSealed(t *testing.T) {
 	require.NoError(t, os.WriteFile(path, sealed, 0o600))
 	_, err = v.Sealed(t.Context(), incident, before)
 	require.ErrorIs(t, err, evidence.ErrDamaged)
+	for _, chain := range []string{"", "{}\n"} { // of which not one line can be read
+		require.NoError(t, os.WriteFile(evidence.CustodyPath(path), []byte(chain), 0o600))
+		_, err = v.Sealed(t.Context(), incident, before)
+		require.ErrorIs(t, err, evidence.ErrDamaged, "%q", chain)
+	}
 }

@@ -174,6 +174,35 @@ func TestUndoPutsTheOldKeyBackWhileItWorks(t *testing.T) {
 	require.ErrorIs(t, err, credentials.ErrUnknownKey)
 }
 
+// A key of the caller's stands for one venue, told of or not, taken back or not: Done and
+// Undo ask for no venue.
+func TestAKeyStandsForOneVenue(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, lay(dir))
+	v := &venue{works: map[string]bool{"old": true, "new": true, "other": true}, deaf: errors.New("refused")}
+	s, err := open(dir, v)
+	require.NoError(t, err)
+	_, err = s.Generate(t.Context(), "bluefin", "other", credentials.Hex)
+	require.NoError(t, err)
+	refused := func() {
+		t.Helper()
+		_, err := s.Rotate(t.Context(), "k", "alice", "leaked", "bluefin")
+		require.ErrorIs(t, err, credentials.ErrKeyUsed)
+		_, err = s.Key(t.Context(), "bluefin")
+		require.ErrorIs(t, err, credentials.ErrNoKey)
+	}
+	_, err = s.Rotate(t.Context(), "k", "alice", "leaked", "coinbase")
+	require.ErrorIs(t, err, credentials.ErrNotUsed)
+	refused()
+	v.deaf = nil
+	_, err = s.Rotate(t.Context(), "k", "alice", "leaked", "coinbase")
+	require.NoError(t, err)
+	refused()
+	_, err = s.Undo(t.Context(), "k", "bob", "no trades")
+	require.NoError(t, err)
+	refused()
+}
+
 func TestTheOldKeyIsKeptUntilAPersonAttestsItsRevocation(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, lay(dir))

@@ -325,8 +325,11 @@ func (s *Store) Rotate(ctx context.Context, key, by, why, venue string) (evidenc
 		}
 		return s.tell(ctx, venue, key)
 	}
-	if done, _, err := s.Done(ctx, key); err != nil || done {
-		return "", errors.Join(err, fmt.Errorf("%q: %w: it stands for another venue", key, ErrKeyUsed))
+	switch other, _, _, err := s.where(ctx, key); {
+	case err != nil:
+		return "", err
+	case other != "":
+		return "", fmt.Errorf("%q: %w: it stands for %s", key, ErrKeyUsed, other)
 	}
 	if err := rotatable(venue, r); err != nil {
 		return "", err

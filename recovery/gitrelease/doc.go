@@ -13,8 +13,9 @@
 //   - Undo switches back to the checkout before, as long as nobody has switched since.
 //   - Nothing is cleaned: there is no git clean here. Old checkouts made by this
 //     package are removed beyond Config.Keep, never the current or the previous one.
-//   - git runs without hooks, pager, prompts, external programs and the GIT_ variables of the
-//     environment, and reads from local repositories only.
+//   - git runs without hooks, pager, prompts, external programs for a diff and the GIT_
+//     variables of the environment, and reads from local repositories only. A filter that
+//     Source's own configuration names, as of git lfs, is run by Diff.
 //
 // # Usage
 //

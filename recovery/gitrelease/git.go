@@ -13,8 +13,8 @@ import (
 	"time"
 )
 
-// pinned come before every command: nothing of a repository's configuration may run
-// a program or reach out of this machine.
+// pinned come before every command: hooks and what else a repository's configuration
+// runs stay away, but for filters of its files, and nothing reaches out of this machine.
 var pinned = []string{
 	"--no-pager", "--no-optional-locks", "-c", "core.hooksPath=/dev/null", "-c", "core.fsmonitor=false", "-c", "core.untrackedCache=false",
 	"-c", "protocol.allow=never", "-c", "protocol.file.allow=always", "-c", "submodule.recurse=false", "-c", "gc.auto=0", "-c", "maintenance.auto=false",

@@ -371,6 +371,35 @@ func TestTotalsAreComparedAfterARestore(t *testing.T) {
 	restore(t, w.store, pgbackup.Request{})
 }
 
+// The sessions of a restore wait for each other for as long as it takes: LockTimeout is
+// for the locks of others.
+func TestTheSessionsOfARestoreWaitLongerThanLockTimeout(t *testing.T) {
+	w := newWorld(t, "CREATE TABLE t (a int PRIMARY KEY, b int); CREATE INDEX t_b ON t (b); INSERT INTO t VALUES (1, 2)",
+		func(c *pgbackup.Config) { c.LockTimeout = 200 * time.Millisecond })
+	w.good(t, noon)
+	execSQL(t, w.pool, "UPDATE t SET b = 3")
+	execSQL(t, w.pool, `CREATE FUNCTION waits() RETURNS event_trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_advisory_xact_lock(4711); END $$;
+		CREATE EVENT TRIGGER waits ON ddl_command_end WHEN TAG IN ('CREATE INDEX') EXECUTE FUNCTION waits()`)
+	tx, err := w.pool.Begin(t.Context())
+	require.NoError(t, err)
+	_, err = tx.Exec(t.Context(), "SELECT pg_advisory_xact_lock(4711)")
+	require.NoError(t, err)
+	p, err := w.store.PlanRestore(t.Context(), pgbackup.Request{}, noon)
+	require.NoError(t, err)
+	restored := make(chan error, 1)
+	go func() {
+		_, err := w.store.Restore(t.Context(), p, "alice", "a test", noon)
+		restored <- err
+	}()
+	require.Eventually(t, func() bool {
+		return len(restored) > 0 || value(t, w.pool, `SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+			AND clock_timestamp() - waitstart > '400 ms'`) != "0"
+	}, time.Minute, 20*time.Millisecond)
+	require.NoError(t, tx.Rollback(t.Context()))
+	require.NoError(t, <-restored)
+	require.Equal(t, "2", value(t, w.pool, "SELECT b FROM t"))
+}
+
 // A key that is added locks its table against all others: the sessions of a restore
 // must not stand in each other's way, however long one of them takes.
 func TestARestoreDoesNotWaitForItself(t *testing.T) {

@@ -112,7 +112,7 @@ func (s *Store) variable(name string) (Variable, error) {
 // inJSON reports whether a name is a path in production.json.
 func inJSON(name string) bool { return strings.Contains(name, ".") }
 
-// check returns what is wrong with a value, without the value.
+// check returns what is wrong with a value, without the value where that may be secret.
 func (v Variable) check(value string) error {
 	switch v.Kind {
 	case Text:
