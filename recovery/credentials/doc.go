@@ -23,7 +23,7 @@
 //		Use:        func(ctx context.Context, venue string, key credentials.Key) error { return bot.Reload(ctx) },
 //		Recorder:   timeline,
 //	})
-//	err = store.Import(ctx, "coinbase", "new-key-name", "new-private-key.pem", time.Time{})
+//	err = store.Import(ctx, "coinbase", "new-key-name", "/etc/bot/new-private-key.pem", time.Time{})
 //	evidence, err := store.Rotate(ctx, "INC-7/rotate", "alice", "leaked", "coinbase")
 //	err = store.Revoked(ctx, "coinbase", "alice", "deleted in the dashboard, 12:40")
 //
