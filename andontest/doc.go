@@ -26,6 +26,9 @@
 // Faults strike at random by [Config.Faults] or [Venue.SetFaults], and surely by
 // [Venue.Inject]. Each that strikes is counted. [Venue.Calls] lists what reached the venue.
 //
+// A venue outlives the bot: [Handler] serves one over HTTP, and a [Remote] in another
+// process reaches it, so that the bot can be killed, or cut off, and the venue goes on.
+//
 // # Failure
 //
 // New panics on a configuration that cannot be right, which is a mistake in the test.
@@ -35,6 +38,6 @@
 //
 // # Testing
 //
-// The venue passes reconciletest.TestVenue. It imports the vocabulary and the standard
-// library only.
+// The venue passes reconciletest.TestVenue, near and behind the wire. It imports the
+// vocabulary and the standard library only.
 package andontest

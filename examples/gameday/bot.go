@@ -47,7 +47,7 @@ type bot struct {
 
 	exchange *exchange
 	key      atomic.Value // the API key that the bot uses
-	venue    client
+	venue    andontest.Remote
 	server   *pgtest.Cluster
 	db       *pgxpool.Pool
 	book     *pgbook.Book
@@ -214,9 +214,8 @@ func (b *bot) trade(log string) error {
 	}
 	b.key.Store(key)
 	b.clean = append(b.clean, b.exchange.cut)
-	transport := &http.Transport{}
-	b.clean = append(b.clean, func() error { transport.CloseIdleConnections(); return nil })
-	b.venue = client{b.exchange, func() string { return b.key.Load().(string) }, &http.Client{Transport: transport}}
+	b.clean = append(b.clean, func() error { b.exchange.lines.CloseIdleConnections(); return nil })
+	b.venue = b.exchange.as(func() string { return b.key.Load().(string) })
 	return nil
 }
 

@@ -98,8 +98,7 @@ func leak(b *bot) incidenttest.Drill {
 			return nil
 		},
 		Break: func(ctx context.Context) error {
-			intruder := b.venue
-			intruder.key = func() string { return leaked }
+			intruder := b.exchange.as(func() string { return leaked })
 			_, err := intruder.Submit(ctx, andon.Order{
 				ClientID: "x", Venue: "coinbase", Symbol: symbol, Side: andon.Buy, Kind: andon.Limit, Price: andon.MustDecimal("50"), Quantity: andon.MustDecimal("1000"),
 			})
@@ -115,8 +114,7 @@ func leak(b *bot) incidenttest.Drill {
 			if _, err := b.sealed(ctx, in); err != nil {
 				return fmt.Errorf("the evidence: %w", err)
 			}
-			intruder := b.venue
-			intruder.key = func() string { return leaked }
+			intruder := b.exchange.as(func() string { return leaked })
 			if _, err := intruder.Balances(ctx); err == nil {
 				return errors.New("the leaked key still works")
 			}

@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/andon-go/andon/internal/route"
 )
 
 // Reach is the way to an endpoint.
@@ -73,7 +75,7 @@ func Network(ctx context.Context, endpoint string, tries int) (Reach, error) {
 	}
 	slices.Sort(took)
 	r.Min, r.Median, r.Max = took[0], took[len(took)/2], took[len(took)-1]
-	r.Interface = interfaceOf(r.From)
+	r.Interface = route.Device(r.From)
 	return r, nil
 }
 
@@ -86,24 +88,4 @@ func connect(ctx context.Context, address string) (took time.Duration, from stri
 	took = time.Since(began)
 	from, _, err = net.SplitHostPort(conn.LocalAddr().String())
 	return took, from, errors.Join(err, conn.Close())
-}
-
-// interfaceOf returns the device that has an address.
-func interfaceOf(address string) string {
-	all, err := net.Interfaces()
-	if err != nil {
-		return ""
-	}
-	for _, i := range all {
-		addresses, err := i.Addrs()
-		if err != nil {
-			continue
-		}
-		for _, a := range addresses {
-			if n, ok := a.(*net.IPNet); ok && n.IP.String() == address {
-				return i.Name
-			}
-		}
-	}
-	return ""
 }

@@ -1,10 +1,13 @@
 package diagnose
 
 import (
+	"context"
 	"fmt"
 	"net/netip"
 	"strings"
 	"time"
+
+	"github.com/andon-go/andon/internal/route"
 )
 
 // Hop is one station on the way to an endpoint.
@@ -39,9 +42,25 @@ func (w Way) lines() string {
 	return b.String()
 }
 
-// The bounds of a route: with one datagram a hop, more would only take time.
-const (
-	maxHops   = 30
-	maxSilent = 5 // stations in a row
-	hopWait   = 400 * time.Millisecond
-)
+// hopWait bounds the wait for one station.
+const hopWait = 400 * time.Millisecond
+
+// Route sends one small UDP datagram for each station on the way to an address and
+// listens who says that it went no farther; it needs no right but that to send. A
+// station may keep silent, and the last ones often do: that To did not answer does not
+// say that it cannot be reached by TCP, which Network tries. It sends at most 30
+// datagrams, waits at most 400 ms for each answer, gives up after five silent
+// stations, and ends with ctx. It is errors.ErrUnsupported but on Linux, where alone the
+// system tells a process without rights which station answered.
+func Route(ctx context.Context, to netip.Addr) (Way, error) {
+	w := Way{To: to.Unmap()}
+	ended, err := route.Follow(ctx, w.To, hopWait, func(from netip.Addr, took time.Duration) {
+		w.Hops = append(w.Hops, Hop{TTL: len(w.Hops) + 1, From: from, Took: took})
+	})
+	if err != nil {
+		w.Ended = err.Error()
+		return w, fmt.Errorf("route to %v: %w", to, err)
+	}
+	w.Reached, w.Ended = ended == "", ended
+	return w, nil
+}

@@ -27,7 +27,7 @@
 //	Checksums, Changed      sha256sum -c, find -mtime -ls
 //	SystemLog               journalctl -u docker --since
 //	Ping                    ICMP where this process may, else TCP connections, and it says which
-//	Route, DNS              traceroute where this process may, nslookup
+//	Route, DNS              traceroute (on Linux; it needs no right), nslookup
 //	CPU, Heap, Profile      files for go tool pprof, of this process
 //	Threads                 every goroutine of this process
 //	Grep                    grep -E over log files, compressed ones too

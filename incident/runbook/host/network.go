@@ -5,9 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/andon-go/andon/internal/route"
 )
 
 func (c Config) name() string {
@@ -112,20 +115,29 @@ func ipv4(ctx context.Context, name string) (*net.IPAddr, error) {
 	return nil, errNoIPv4
 }
 
-// route follows the way to the exchange, hop by hop, where this process may. It always
-// says by which device the way begins; the hops, where they are not seen, are an error.
+// route follows the way to the exchange, hop by hop. It always says by which device the
+// way begins; the hops, where they are not seen to their end, are an error.
 func (c Config) route(ctx context.Context) (string, error) {
-	out, err := c.wayOut(ctx)
+	from, to, err := c.wayOut(ctx)
 	if err != nil {
 		return "", fmt.Errorf("route: %w", err)
 	}
-	to, err := ipv4(ctx, c.name())
-	if err != nil {
-		return out, fmt.Errorf("route: the hops to %s are not known: %w", c.name(), err)
+	device := route.Device(from.String())
+	if device == "" {
+		device = "a device that is not known"
 	}
-	hops, err := trace(ctx, to, c.Within)
-	for i, h := range hops {
-		out += fmt.Sprintf("%2d  %s\n", i+1, h)
+	out := fmt.Sprintf("to %s from %s by %s\n", to, from, device)
+	hop := 0
+	ended, err := route.Follow(ctx, to, c.Within, func(from netip.Addr, took time.Duration) {
+		hop++
+		if !from.IsValid() {
+			out += fmt.Sprintf("%2d  *\n", hop)
+			return
+		}
+		out += fmt.Sprintf("%2d  %s  %v\n", hop, from, took.Round(time.Microsecond))
+	})
+	if err == nil && ended != "" {
+		err = errors.New(ended)
 	}
 	if err != nil {
 		return out, fmt.Errorf("route: the hops to %s are not known to their end: %w", to, err)
@@ -133,37 +145,18 @@ func (c Config) route(ctx context.Context) (string, error) {
 	return out, nil
 }
 
-// wayOut says from which address, and by which device, the exchange is reached. A UDP
+// wayOut says from which address of this machine the exchange is reached at which. A UDP
 // socket that is connected sends nothing.
-func (c Config) wayOut(ctx context.Context) (_ string, err error) {
+func (c Config) wayOut(ctx context.Context) (from, to netip.Addr, err error) {
 	conn, err := new(net.Dialer).DialContext(ctx, "udp", c.Exchange)
 	if err != nil {
-		return "", err
+		return from, to, err
 	}
 	defer func() { err = errors.Join(err, conn.Close()) }()
-	from, _, err := net.SplitHostPort(conn.LocalAddr().String())
-	if err != nil {
-		return "", err
+	near, here := conn.LocalAddr().(*net.UDPAddr)
+	far, there := conn.RemoteAddr().(*net.UDPAddr)
+	if !here || !there {
+		return from, to, fmt.Errorf("the way to %s is not one of addresses", c.Exchange)
 	}
-	return fmt.Sprintf("to %s from %s by %s\n", conn.RemoteAddr(), from, device(from)), nil
-}
-
-// device is the one that has an address.
-func device(address string) string {
-	all, err := net.Interfaces()
-	if err != nil {
-		return "a device that is not known"
-	}
-	for _, i := range all {
-		addresses, err := i.Addrs()
-		if err != nil {
-			continue
-		}
-		for _, a := range addresses {
-			if n, ok := a.(*net.IPNet); ok && n.IP.String() == address {
-				return i.Name
-			}
-		}
-	}
-	return "a device that is not known"
+	return near.AddrPort().Addr().Unmap(), far.AddrPort().Addr().Unmap(), nil
 }

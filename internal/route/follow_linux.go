@@ -1,4 +1,4 @@
-package diagnose
+package route
 
 import (
 	"context"
@@ -11,43 +11,44 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Route sends one small UDP datagram for each station on the way to an address and
-// listens who says that it went no farther; it needs no right but that to send. A
-// station may keep silent, and the last ones often do: that To did not answer does not
-// say that it cannot be reached by TCP, which Network tries. It sends at most 30
-// datagrams, waits at most 400 ms for each answer, gives up after five silent
-// stations, and ends with ctx.
-func Route(ctx context.Context, to netip.Addr) (Way, error) {
+// Follow sends one small UDP datagram for each station on the way to an address, and calls
+// hop with who says that it went no farther and how long that took; the address is invalid
+// where nobody answered within wait. A station may keep silent, and the last ones often do:
+// that to did not answer does not say that it cannot be reached by TCP. It sends at most 30
+// datagrams, gives up after five silent stations, and ends with ctx.
+//
+// Ended says why it went no farther although to had not answered; it is empty when to did.
+func Follow(ctx context.Context, to netip.Addr, wait time.Duration, hop func(from netip.Addr, took time.Duration)) (ended string, err error) {
+	if !to.IsValid() {
+		return "", errors.New("there is no address to follow the way to")
+	}
 	to = to.Unmap()
-	w := Way{To: to, Ended: fmt.Sprintf("there are more than %d stations", maxHops)}
 	silent := 0
-	for ttl := 1; ttl <= maxHops; ttl++ {
-		answer, err := probe(ctx, to, ttl)
+	for ttl := 1; ttl <= maxStations; ttl++ {
+		answer, err := probe(ctx, to, ttl, wait)
 		if err != nil {
-			return w, fmt.Errorf("route to %v: %w", to, err)
+			return "", err
 		}
-		w.Hops = append(w.Hops, answer.hop)
+		hop(answer.from, answer.took)
 		switch {
 		case answer.reached:
-			w.Reached, w.Ended = true, ""
-			return w, nil
+			return "", nil
 		case answer.refused != "":
-			w.Ended = answer.refused
-			return w, nil
-		case answer.hop.From.IsValid():
+			return answer.refused, nil
+		case answer.from.IsValid():
 			silent = 0
 			continue
 		}
 		if silent++; silent == maxSilent {
-			w.Ended = fmt.Sprintf("%d stations in a row kept silent", maxSilent)
-			return w, nil
+			return fmt.Sprintf("%d stations in a row kept silent", maxSilent), nil
 		}
 	}
-	return w, nil
+	return fmt.Sprintf("there are more than %d stations", maxStations), nil
 }
 
 type answer struct {
-	hop     Hop
+	from    netip.Addr
+	took    time.Duration
 	reached bool
 	refused string // why a station sends nothing on
 }
@@ -55,8 +56,7 @@ type answer struct {
 // firstPort is where nobody listens, by the custom of traceroute.
 const firstPort = 33434
 
-func probe(ctx context.Context, to netip.Addr, ttl int) (a answer, err error) {
-	a.hop.TTL = ttl
+func probe(ctx context.Context, to netip.Addr, ttl int, wait time.Duration) (a answer, err error) {
 	family, level, hops, report := unix.AF_INET, unix.IPPROTO_IP, unix.IP_TTL, unix.IP_RECVERR
 	var target unix.Sockaddr = &unix.SockaddrInet4{Port: firstPort + ttl, Addr: to4(to)}
 	if to.Is6() {
@@ -78,7 +78,7 @@ func probe(ctx context.Context, to netip.Addr, ttl int) (a answer, err error) {
 	if err := unix.Sendto(fd, []byte("andon route"), 0, target); err != nil {
 		return a, err
 	}
-	for time.Since(began) < hopWait {
+	for time.Since(began) < wait {
 		if err := ctx.Err(); err != nil {
 			return a, err
 		}
@@ -94,7 +94,7 @@ func probe(ctx context.Context, to netip.Addr, ttl int) (a answer, err error) {
 		if err != nil {
 			return a, err
 		}
-		a.hop.Took = time.Since(began)
+		a.took = time.Since(began)
 		return a, a.read(control[:n])
 	}
 	return a, nil
@@ -124,19 +124,19 @@ func (a *answer) read(control []byte) error {
 		errno, origin, kind, code := unix.Errno(binary.NativeEndian.Uint32(d)), d[4], d[5], d[6]
 		switch {
 		case is4 && origin == unix.SO_EE_ORIGIN_ICMP:
-			a.hop.From, _ = netip.AddrFromSlice(d[20:24])
+			a.from, _ = netip.AddrFromSlice(d[20:24])
 			a.reached = kind == 3 && code == 3
 			if kind == 11 || a.reached {
 				return nil
 			}
 		case is6 && origin == unix.SO_EE_ORIGIN_ICMP6 && len(d) >= 16+24:
-			a.hop.From, _ = netip.AddrFromSlice(d[24:40])
+			a.from, _ = netip.AddrFromSlice(d[24:40])
 			a.reached = kind == 1 && code == 4
 			if kind == 3 || a.reached {
 				return nil
 			}
 		}
-		a.refused = fmt.Sprintf("%v: %v", a.hop.From, errno)
+		a.refused = fmt.Sprintf("%v: %v", a.from, errno)
 		return nil
 	}
 	return errors.New("the kernel does not say who answered")
