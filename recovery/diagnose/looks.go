@@ -57,8 +57,11 @@ func (l Looks) SlowQueries(ctx context.Context, atLeast time.Duration) (string, 
 // Vacuum frees dead rows and renews the statistics of every table that is not locked, as
 // vacuumdb -z does, and says how many dead rows are left.
 func (l Looks) Vacuum(ctx context.Context) (string, error) {
-	if l.Database == nil || l.Executor == nil {
-		return "", errors.Join(errNoDatabase, errors.New("nothing was vacuumed"))
+	switch {
+	case l.Database == nil:
+		return "", errNoDatabase
+	case l.Executor == nil:
+		return "", errors.New("nothing was vacuumed: Looks.Executor is nil")
 	}
 	if err := VacuumAnalyze(ctx, l.Executor); err != nil {
 		return "", err

@@ -40,4 +40,7 @@ func TestLooksInPlainTypes(t *testing.T) {
 		require.Error(t, err, name)
 		require.Empty(t, text, "law 1: of a database that is gone nothing is known: %s", name)
 	}
+	_, err = Looks{Database: pool}.Vacuum(t.Context())
+	require.ErrorContains(t, err, "Executor is nil")
+	require.NotErrorIs(t, err, errNoDatabase)
 }
