@@ -59,6 +59,12 @@ func (a *app) declare(summary, condition, component string) error {
 	if err != nil {
 		return err
 	}
+	return a.showDone(in)
+}
+
+// showDone shows an incident after something was done to it, and is ErrUnwell where that
+// has a problem.
+func (a *app) showDone(in control.Incident) error {
 	if err := a.showIncident(in); err != nil {
 		return err
 	}
@@ -135,7 +141,7 @@ func (c ackCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	return a.showIncident(in)
+	return a.showDone(in)
 }
 
 type updateCmd struct {
@@ -151,7 +157,7 @@ func (c updateCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	return a.showIncident(in)
+	return a.showDone(in)
 }
 
 type attestCmd struct {
@@ -165,7 +171,7 @@ func (c attestCmd) Run(a *app) error {
 	if err != nil {
 		return err
 	}
-	return a.showIncident(in)
+	return a.showDone(in)
 }
 
 type resolveCmd struct {

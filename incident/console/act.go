@@ -82,7 +82,7 @@ func (c *Console) serveAction(w http.ResponseWriter, r *http.Request, name strin
 	now := time.Now()
 	parsed := r.ParseForm()
 	if d.action != Stop {
-		session, _ := sessionOf(r)
+		session, _ := sessionOf(r) // without one no token is good: each is of a session
 		err := parsed
 		if err == nil {
 			err = c.guard.count(person, now)
@@ -114,7 +114,7 @@ func (c *Console) answer(w http.ResponseWriter, r *http.Request, person string, 
 	code := http.StatusOK
 	if err != nil {
 		code = http.StatusConflict
-		did.text = sentence(errors.Join(err))
+		did.text = sentence(err)
 		c.cfg.Log.Warn("console: not done", "action", a, "by", person, "err", err)
 	}
 	if strings.Contains(r.Header.Get("Accept"), "application/json") {

@@ -69,7 +69,8 @@ type Config struct {
 	// the catalog is, 30 s; ExchangesEvery how often the exchanges' pages are, 1 min.
 	LookEvery, BackupsEvery, ExchangesEvery time.Duration
 
-	// AskWithin is how long one of these looks may take. Defaults to 10 s.
+	// AskWithin is how long one of these looks, or one reading of the timeline, may take.
+	// Defaults to 10 s.
 	AskWithin time.Duration
 
 	// MaxStreams is how many pages may be live at a time. Defaults to 256.

@@ -72,7 +72,7 @@ func New(cfg Config) (*Console, error) {
 		return nil, fmt.Errorf("console: key of the forms: %w", err)
 	}
 	c.guard = newGuard(key, cfg.ActionsPerMinute)
-	c.feed = newFeed(cfg.Timeline, cfg.MaxStreams)
+	c.feed = newFeed(cfg.Timeline, cfg.MaxStreams, cfg.AskWithin)
 	c.seen.exchanges = make([]sight[string], len(cfg.Exchanges))
 	c.seen.accounts = map[string]*sight[account]{}
 	for name := range cfg.Accounts {

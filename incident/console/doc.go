@@ -16,9 +16,11 @@
 //     how far they are and what a person wrote for the status update. It tells no
 //     position, no component, no name and no note.
 //   - No page needs a script, and none runs one that is not this package's own.
-//   - Nothing here waits for a venue or a disk while a page is read: Run looks, and the
-//     pages show what it saw last and when. Closing all and comparing are the exceptions,
-//     since a person asked for them.
+//   - Neither the status page nor the console waits for a venue or a disk while it is read:
+//     Run looks, and the pages show what it saw last and when. The page of one incident, and
+//     a stream that begins further back than memory reaches, read the timeline within
+//     [Config.AskWithin]; closing all asks the venues, since a person asked for it.
+//   - A live page shows the cord at once, whatever the timeline's store does.
 //
 // # Usage
 //

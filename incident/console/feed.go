@@ -53,8 +53,9 @@ func clip(s string) string {
 
 // feed follows the timeline and the cord once for everybody who watches.
 type feed struct {
-	store incident.Store
-	max   int
+	store  incident.Store
+	max    int
+	within time.Duration // how long one reading of the store may take
 
 	mu      sync.Mutex
 	ring    []line // the newest, without a gap
@@ -67,11 +68,12 @@ type feed struct {
 	ended   bool
 }
 
-func newFeed(store incident.Store, max int) *feed {
-	return &feed{store: store, max: max, news: make(chan struct{}), woken: make(chan struct{}, 1)}
+func newFeed(store incident.Store, max int, within time.Duration) *feed {
+	return &feed{store: store, max: max, within: within, news: make(chan struct{}), woken: make(chan struct{}, 1)}
 }
 
-// run looks until ctx ends. cord gives the state of the cord as one string.
+// run looks until ctx ends. cord gives the state of the cord as one string, and waits for
+// nothing; the store is read beside it, so that one that hangs hides no stop.
 func (f *feed) run(ctx context.Context, cord func() string, log *slog.Logger) {
 	f.mu.Lock()
 	f.ended = false
@@ -82,8 +84,19 @@ func (f *feed) run(ctx context.Context, cord func() string, log *slog.Logger) {
 		f.tell()
 		f.mu.Unlock()
 	}()
+	var reads sync.WaitGroup
+	defer reads.Wait()
+	reading := make(chan struct{}, 1)
 	for {
-		f.look(ctx, cord, log)
+		f.show(cord())
+		select {
+		case reading <- struct{}{}:
+			reads.Go(func() {
+				f.look(ctx, log)
+				<-reading
+			})
+		default: // the store has not answered the last time
+		}
 		f.mu.Lock()
 		pause := feedIdle
 		if f.streams > 0 {
@@ -105,32 +118,45 @@ func (f *feed) tell() {
 	f.news = make(chan struct{})
 }
 
-func (f *feed) look(ctx context.Context, cord func() string, log *slog.Logger) {
+// show takes in how the cord is.
+func (f *feed) show(state string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if state != f.state {
+		f.state = state
+		f.tell()
+	}
+}
+
+// look takes in what has come to the timeline.
+func (f *feed) look(ctx context.Context, log *slog.Logger) {
+	if f.store == nil {
+		return
+	}
 	f.mu.Lock()
 	last := f.last
 	f.mu.Unlock()
+	bounded, cancel := context.WithTimeout(ctx, f.within)
+	defer cancel()
 	var fresh []line
 	var failed error
-	if f.store != nil {
-		for e, err := range f.store.Read(ctx, last) {
-			if err != nil {
-				failed = err
-				break
-			}
-			last = e.Seq
-			if fresh = append(fresh, lineOf(e)); len(fresh) >= 4*feedKeep {
-				fresh = append(fresh[:0], fresh[3*feedKeep:]...) // only the newest are kept
-			}
+	for e, err := range f.store.Read(bounded, last) {
+		if err != nil {
+			failed = err
+			break
+		}
+		last = e.Seq
+		if fresh = append(fresh, lineOf(e)); len(fresh) >= 4*feedKeep {
+			fresh = append(fresh[:0], fresh[3*feedKeep:]...) // only the newest are kept
 		}
 	}
-	state := cord()
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if failed != nil && f.err == nil && ctx.Err() == nil {
 		log.Warn("console: the live timeline stands still", "err", failed)
 	}
-	changed := len(fresh) > 0 || state != f.state || (failed == nil) != (f.err == nil)
-	f.ring, f.last, f.state, f.err = append(f.ring, fresh...), last, state, failed
+	changed := len(fresh) > 0 || (failed == nil) != (f.err == nil)
+	f.ring, f.last, f.err = append(f.ring, fresh...), last, failed
 	if n := len(f.ring) - feedKeep; n > 0 {
 		f.ring = append([]line(nil), f.ring[n:]...)
 	}
@@ -180,6 +206,8 @@ func (f *feed) since(ctx context.Context, after uint64) glance {
 	}
 	f.mu.Unlock()
 	if !inMemory {
+		ctx, cancel := context.WithTimeout(ctx, f.within)
+		defer cancel()
 		for e, err := range f.store.Read(ctx, after) {
 			if err != nil {
 				g.err, g.ended = err, true // the browser comes again from where it was

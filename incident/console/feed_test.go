@@ -5,12 +5,14 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"iter"
 	"net/http"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/andon-go/andon/incident"
 	"github.com/andon-go/andon/incident/console"
 	"github.com/andon-go/andon/safety"
 	"github.com/stretchr/testify/require"
@@ -142,6 +144,34 @@ func TestStreamShowsTheCord(t *testing.T) {
 	require.NoError(t, b.sw.Resume(t.Context(), "Ada", "test", b.sw.Status().Holds))
 	wait("active")
 	require.Equal(t, safety.Active, b.sw.State())
+}
+
+// hung is a store that takes everything and answers no reader.
+type hung struct{ incident.Store }
+
+func (hung) Read(ctx context.Context, _ uint64) iter.Seq2[incident.Event, error] {
+	return func(yield func(incident.Event, error) bool) {
+		<-ctx.Done()
+		yield(incident.Event{}, ctx.Err())
+	}
+}
+
+// The timeline's store hangs: whoever watches still sees at once that trading is halted, and
+// is told that the timeline stands still.
+func TestLaw11_TheCordIsShownWhileTheTimelineHangs(t *testing.T) {
+	b := newBench(t, func(c *console.Config) { c.Timeline, c.AskWithin = hung{c.Timeline}, time.Hour })
+	s := b.stream(t, "")
+	_, err := b.sw.Halt(t.Context(), "detector", "test")
+	require.NoError(t, err)
+	for {
+		if _, event, data := s.next(); event == "cord" && strings.Contains(data, `"state":"halted"`) {
+			break
+		}
+	}
+	b = newBench(t, func(c *console.Config) { c.Timeline, c.AskWithin = hung{c.Timeline}, 20*time.Millisecond })
+	require.Eventually(t, func() bool {
+		return strings.Contains(b.do("GET", "/console", "", ada).body, context.DeadlineExceeded.Error())
+	}, 30*time.Second, 20*time.Millisecond, "what is not known is said to be")
 }
 
 func TestStreamsAreBounded(t *testing.T) {

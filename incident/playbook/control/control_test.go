@@ -1,6 +1,7 @@
 package control_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"io"
@@ -8,10 +9,12 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -22,6 +25,7 @@ import (
 	"github.com/andon-go/andon/incident/incidenttest"
 	"github.com/andon-go/andon/incident/playbook/control"
 	"github.com/andon-go/andon/incident/runbook"
+	"github.com/andon-go/andon/internal/needs"
 	"github.com/andon-go/andon/safety"
 	"github.com/andon-go/andon/severity"
 	"github.com/stretchr/testify/require"
@@ -265,7 +269,7 @@ func TestASocketThatLivesIsRefusedAndADeadOneReplaced(t *testing.T) {
 
 func TestAStrangerIsNotHeard(t *testing.T) {
 	if os.Getuid() != 0 {
-		t.Skip("another user is tried as root only")
+		needs.Missing(t, "root: another user is tried")
 	}
 	w := start(t)
 	w.trade(t)
@@ -310,6 +314,79 @@ func TestARequestThatCannotBeMeantIsRefused(t *testing.T) {
 		require.Contains(t, string(b), c.want, name)
 		require.Contains(t, string(b), `"code":"bad"`, name)
 	}
+}
+
+// A command line that is newer than the bot, or a request that broke off, stops it all the same.
+func TestLaw2_AStopIsNotRefusedForItsForm(t *testing.T) {
+	for name, body := range map[string]string{
+		"a field more": `{"by":"Ada","why":"prices are wrong","level":"SEV-1"}`, "another type": `{"by":"Ada","why":7}`,
+		"half of it": `{"by":"Ada","w`, "nothing": "", "too much": `{"why":"` + strings.Repeat("a", 5<<20) + `"}`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := start(t)
+			w.trade(t)
+			client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true, DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				return new(net.Dialer).DialContext(ctx, "unix", w.path)
+			}}}
+			answer, err := client.Post("http://bot/v1/stop", "application/json", strings.NewReader(body))
+			if name == "too much" && err != nil { // nobody reads all of it, and the answer may be lost
+				require.Eventually(t, func() bool { return w.sw.State() == safety.Halted }, 10*time.Second, time.Millisecond)
+				return
+			}
+			require.NoError(t, err)
+			b, err := io.ReadAll(answer.Body)
+			require.NoError(t, err)
+			require.NoError(t, answer.Body.Close())
+			require.Equal(t, http.StatusOK, answer.StatusCode, string(b))
+			require.Contains(t, string(b), `"state":"halted"`)
+			require.Equal(t, safety.Halted, w.sw.State())
+			if name == "a field more" {
+				require.Contains(t, string(b), `"reason":"prices are wrong"`, "what was understood is kept")
+			}
+		})
+	}
+}
+
+func TestNobodyIsHeardBesideRun(t *testing.T) {
+	w := start(t)
+	s, err := control.New(control.Config{Path: w.path, Switch: w.sw})
+	require.NoError(t, err)
+	got := httptest.NewRecorder()
+	s.ServeHTTP(got, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/v1/status", strings.NewReader("{}")))
+	require.Equal(t, http.StatusForbidden, got.Code)
+	require.Contains(t, got.Body.String(), `"error":"not known who asks: only Run's own connections say it"`)
+}
+
+// A look of the bot's own that panics is in the bot's log, and costs it nothing else.
+func TestACommandThatPanicsIsLogged(t *testing.T) {
+	var text syncBuffer
+	w := start(t, func(c *control.Config) {
+		c.Log = slog.New(slog.NewTextHandler(&text, nil))
+		c.Steps.Bot.Health = func(context.Context) (string, error) { panic("the probe is broken") }
+	})
+	_, err := w.Look(t.Context(), "health", "")
+	require.ErrorIs(t, err, control.ErrOutcome)
+	require.Contains(t, text.String(), "the probe is broken")
+	_, err = w.Status(t.Context())
+	require.NoError(t, err)
+}
+
+// syncBuffer is a log that many write and a test reads.
+type syncBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (s *syncBuffer) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.Write(p)
+}
+
+func (s *syncBuffer) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.b.String()
 }
 
 func TestARequestWithoutABoundIsRefused(t *testing.T) {
@@ -369,6 +446,70 @@ func TestAnIncidentFromDeclarationToPostMortem(t *testing.T) {
 	all, err := w.Timeline(ctx, "")
 	require.NoError(t, err)
 	require.Equal(t, "restored positions", all[len(all)-1].What)
+}
+
+// The store is down: what a person has decided holds, and is said to be off the record; what
+// closes an incident is refused.
+func TestLaw11_WhatHoldsWithoutTheStoreIsNotSaidToBeRefused(t *testing.T) {
+	m := incidenttest.NewManager(t, func(c *incident.Config) { c.RecordWithin = 20 * time.Millisecond })
+	w := start(t, func(c *control.Config) { c.Incidents = m.Manager })
+	ctx := t.Context()
+	in, err := w.Declare(ctx, "Ada", "book and venue differ", string(severity.InconsistentPositions), "book")
+	require.NoError(t, err)
+	open, err := m.Unproven(in.Number)
+	require.NoError(t, err)
+	m.Store.Fail(errors.New("no disk"))
+	defer m.Store.Fail(nil)
+	for name, do := range map[string]func() (control.Incident, error){
+		"ack": func() (control.Incident, error) { return w.Acknowledge(ctx, in.Number, "Grace") },
+		"update": func() (control.Incident, error) {
+			return w.Update(ctx, in.Number, "Grace", incident.Update{Status: "looking"})
+		},
+		"attest": func() (control.Incident, error) { return w.Attest(ctx, in.Number, "Grace", open[0], "seen") },
+	} {
+		got, err := do()
+		require.NoError(t, err, name)
+		require.Contains(t, got.Problem, "in force and not recorded", name)
+	}
+	got, err := m.Get(in.Number)
+	require.NoError(t, err)
+	require.Equal(t, "Grace", got.AckedBy)
+	_, err = w.Resolve(ctx, in.Number, incident.Resolution{By: "Grace", Note: "row repaired", Despite: "looked at by hand"})
+	require.ErrorIs(t, err, control.ErrRefused)
+	require.Len(t, m.Open(), 1)
+	m.Store.Fail(nil)
+	require.Eventually(t, func() bool { n, err := m.Unrecorded(); return n == 0 && err == nil }, 30*time.Second, time.Millisecond)
+}
+
+func TestWhatWasBegunGoesOnWhenTheCommandLineIsKilled(t *testing.T) {
+	begun, release := make(chan struct{}), make(chan struct{})
+	w := start(t, func(c *control.Config) {
+		c.Prove = func(context.Context, string, string) error {
+			close(begun)
+			<-release
+			return nil
+		}
+	})
+	in, err := w.Declare(t.Context(), "Ada", "book and venue differ", string(severity.InconsistentPositions), "book")
+	require.NoError(t, err)
+	killed, kill := context.WithCancel(t.Context())
+	answer := make(chan error, 1)
+	go func() {
+		_, err := w.Resolve(killed, in.Number, incident.Resolution{By: "Grace", Note: "row repaired", Despite: "looked at by hand"})
+		answer <- err
+	}()
+	<-begun
+	kill()
+	require.ErrorIs(t, <-answer, control.ErrOutcome)
+	time.Sleep(50 * time.Millisecond) // the server sees that it has gone
+	close(release)
+	require.Eventually(t, func() bool { return len(w.m.Open()) == 0 }, 10*time.Second, time.Millisecond)
+}
+
+func TestAnEventThatCannotBeStoredIsABadRequest(t *testing.T) {
+	w := start(t)
+	require.ErrorIs(t, w.Record(t.Context(), time.Now(), "botops", "restored positions", ""), control.ErrBad)
+	require.ErrorIs(t, w.Record(t.Context(), time.Now(), "", "restored positions", "INC-7"), control.ErrBad)
 }
 
 func TestPositionsAreReadProtectedAndClosed(t *testing.T) {

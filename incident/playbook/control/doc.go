@@ -7,8 +7,11 @@
 //     0600, and the kernel is asked who is at the other end of each connection.
 //   - A stop is never queued behind anything: it is answered while every other command hangs,
 //     and only once the gate is closed.
-//   - Whatever changes something names a person and a reason, and goes on when the command
-//     line is killed: what was begun is not left half done.
+//   - Nothing is refused a stop for its form, or for want of a name. Who decides anything else
+//     is named, with a reason where it is not plain from the command; a declaration and a
+//     backup are taken from anybody.
+//   - What changes something goes on when the command line is killed: what was begun is not
+//     left half done.
 //   - What the bot was not given is ErrNotWired, never a success that did nothing.
 //   - Sizes and times are bounded, and secrets are taken out of what is said.
 //   - A socket that a dead process left is replaced; one that lives is refused.

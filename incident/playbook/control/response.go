@@ -21,7 +21,7 @@ func judged(err error) error {
 		return nil
 	case errors.Is(err, incident.ErrRecordUnknown):
 		return as(ErrOutcome, err)
-	case errors.Is(err, incident.ErrUnknown), errors.Is(err, incident.ErrUnnamed), errors.Is(err, runbook.ErrUnknownRun):
+	case errors.Is(err, incident.ErrUnknown), errors.Is(err, incident.ErrUnnamed), errors.Is(err, incident.ErrEvent), errors.Is(err, runbook.ErrUnknownRun):
 		return as(ErrBad, err)
 	case errors.Is(err, incident.ErrResolved), errors.Is(err, incident.ErrOpen), errors.Is(err, incident.ErrUnproven), errors.Is(err, incident.ErrNotRecorded),
 		errors.Is(err, runbook.ErrState), errors.Is(err, runbook.ErrWaiting):
@@ -69,12 +69,29 @@ func (s *Server) of(number string, do func(m *incident.Manager) error) (Incident
 	return v, nil
 }
 
+// held is of for what holds although the store does not answer: the incident says so, as a
+// declared one does.
+func (s *Server) held(number string, do func(m *incident.Manager) error) (Incident, error) {
+	var unrecorded error
+	v, err := s.of(number, func(m *incident.Manager) error {
+		err := do(m)
+		if errors.Is(err, incident.ErrNotRecorded) {
+			unrecorded, err = err, nil
+		}
+		return err
+	})
+	if err == nil && unrecorded != nil {
+		v.Problem = unrecorded.Error()
+	}
+	return v, err
+}
+
 func (s *Server) acknowledge(ctx context.Context, req incidentReq) (Incident, error) {
-	return s.of(req.Number, func(m *incident.Manager) error { return m.Acknowledge(ctx, req.Number, req.By) })
+	return s.held(req.Number, func(m *incident.Manager) error { return m.Acknowledge(ctx, req.Number, req.By) })
 }
 
 func (s *Server) update(ctx context.Context, req updateReq) (Incident, error) {
-	return s.of(req.Number, func(m *incident.Manager) error { return m.Update(ctx, req.Number, req.By, req.Update) })
+	return s.held(req.Number, func(m *incident.Manager) error { return m.Update(ctx, req.Number, req.By, req.Update) })
 }
 
 // resolve runs the checklist first, so that what a machine can see is proven by it.
@@ -99,7 +116,7 @@ func (s *Server) attest(ctx context.Context, req stepReq) (Incident, error) {
 	if err := named(req.By, req.Why); err != nil {
 		return Incident{}, err
 	}
-	return s.of(req.ID, func(m *incident.Manager) error { return m.Prove(ctx, req.ID, req.By, req.Step, req.Why, true) })
+	return s.held(req.ID, func(m *incident.Manager) error { return m.Prove(ctx, req.ID, req.By, req.Step, req.Why, true) })
 }
 
 func (s *Server) incidents(context.Context, none) ([]Incident, error) {

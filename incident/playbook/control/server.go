@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log"
 	"log/slog"
 	"net"
 	"net/http"
@@ -44,6 +43,7 @@ type command struct {
 	run    performer
 	within time.Duration
 	free   bool // never waits for others
+	anyhow bool // is done whatever is wrong with its request
 	keep   bool // goes on when the client hangs up
 }
 
@@ -89,7 +89,7 @@ func (s *Server) Run(ctx context.Context) error {
 	server := &http.Server{
 		Handler: s, ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 30 * time.Second, IdleTimeout: 30 * time.Second,
 		MaxHeaderBytes: 8 << 10,
-		ErrorLog:       log.New(io.Discard, "", 0),
+		ErrorLog:       slog.NewLogLogger(s.cfg.Log.Handler(), slog.LevelError), // a command that panics
 		ConnContext: func(ctx context.Context, c net.Conn) context.Context {
 			w := who{err: errors.New("not a Unix socket")}
 			if u, ok := c.(*net.UnixConn); ok {
@@ -161,7 +161,9 @@ func (d *detailed) Unwrap() error { return d.error }
 func (s *Server) serve(r *http.Request, name string) (any, error) {
 	peer, ok := r.Context().Value(connKey{}).(who)
 	switch {
-	case !ok || peer.err != nil:
+	case !ok:
+		return nil, as(ErrForbidden, errors.New("not known who asks: only Run's own connections say it"))
+	case peer.err != nil:
 		return nil, as(ErrForbidden, fmt.Errorf("not known who asks: %w", peer.err))
 	case peer.uid != os.Geteuid() && peer.uid != 0:
 		s.cfg.Log.Warn("control: somebody else has reached the socket", "uid", peer.uid, "pid", peer.pid, "command", name)
@@ -174,7 +176,7 @@ func (s *Server) serve(r *http.Request, name string) (any, error) {
 		return nil, as(ErrBad, fmt.Errorf("there is no command %q: is the bot older than the command line?", name))
 	}
 	body, err := io.ReadAll(http.MaxBytesReader(nil, r.Body, maxBody))
-	if err != nil {
+	if err != nil && !c.anyhow {
 		return nil, as(ErrBad, fmt.Errorf("request: %w", err))
 	}
 	if !c.free {

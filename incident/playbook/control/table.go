@@ -6,7 +6,7 @@ func (s *Server) table() map[string]command {
 	change := func(run performer) command { return command{run: run, keep: true} }
 	long := func(run performer) command { return command{run: run, keep: true, within: longIn} }
 	return map[string]command{
-		"stop":       {run: handle(s.stop), within: stopIn, free: true, keep: true},
+		"stop":       {run: s.stop, anyhow: true, within: stopIn, free: true, keep: true},
 		"status":     {run: handle(s.status), free: true},
 		"resume":     change(handle(s.resume)),
 		"positions":  look(handle(s.positions)),

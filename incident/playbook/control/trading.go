@@ -2,6 +2,7 @@ package control
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
@@ -27,9 +28,13 @@ func named(by, why string) error {
 	return nil
 }
 
-// stop closes the gate at once. Nothing is refused for its form, and an unknown field is no
-// reason not to stop either.
-func (s *Server) stop(ctx context.Context, req stopReq) (Stopped, error) {
+// stop closes the gate at once. Nothing is refused for its form: what cannot be read of a
+// request is no reason not to stop.
+func (s *Server) stop(ctx context.Context, body []byte) (any, error) {
+	var req stopReq
+	if err := json.Unmarshal(body, &req); err != nil {
+		s.cfg.Log.Warn("control: a stop could not be read whole, and is done all the same", "err", err)
+	}
 	r, err := s.cfg.Switch.Halt(ctx, req.By, req.Why)
 	out := Stopped{
 		State: s.cfg.Switch.State(), Hold: r.Hold, Closed: r.Closed, Durable: err == nil && r.Durable > 0, InFlight: nonNil(r.InFlight),

@@ -101,7 +101,7 @@ type Incident struct {
 	AckedBy    string    `json:"acked_by,omitempty"`
 	ResolvedAt time.Time `json:"resolved_at,omitzero"`
 	Unproven   []string  `json:"unproven,omitempty"` // items of the checklist
-	Problem    string    `json:"problem,omitempty"`  // such as STOP NOT CONFIRMED
+	Problem    string    `json:"problem,omitempty"`  // such as STOP NOT CONFIRMED, or that it holds and is not recorded yet
 }
 
 func view(in incident.Incident) Incident {

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/andon-go/andon/incident/runbook"
+	"github.com/andon-go/andon/internal/needs"
 )
 
 func machine(t *testing.T, c Config) runbook.Host {
@@ -351,7 +352,7 @@ func TestLaw1_AnExchangeThatDoesNotAnswerIsNoFastOne(t *testing.T) {
 func TestWhereICMPIsNotAnsweredConnectionsAreTimed(t *testing.T) {
 	l, err := net.Listen("tcp", "[::1]:0")
 	if err != nil {
-		t.Skip("this machine has no IPv6 loopback: ", err)
+		needs.Missing(t, "an IPv6 loopback: %v", err)
 	}
 	defer func() { require.NoError(t, l.Close()) }()
 	text, err := Config{Exchange: l.Addr().String()}.withDefaults().ping(t.Context(), 2)
