@@ -253,6 +253,15 @@ func TestNoSecretIsPrinted(t *testing.T) {
 	evidence, err := s.Rotate(t.Context(), "k", "alice", "leaked", "coinbase")
 	require.NoError(t, err)
 	require.NotContains(t, fmt.Sprintf("%v %+v %#v %s %q %v %s %s", k, k, k, k, k, &k, log.String(), evidence), "canary")
+	require.Equal(t, "canary-secret-of-old", k.Secret())
+	type bot struct{ key credentials.Key } // whose field's methods fmt does not call
+	for _, format := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x", "%X", "%d", "%t"} {
+		for _, in := range []any{k, &k, bot{k}, &bot{k}, []bot{{k}}} {
+			text := fmt.Sprintf(format, in)
+			require.NotContains(t, text, "canary", format)
+			require.NotContains(t, strings.ToLower(text), fmt.Sprintf("%x", "canary"), format)
+		}
+	}
 }
 
 func TestKeysLieOnlyWhereTheyMay(t *testing.T) {

@@ -17,11 +17,19 @@ type Key struct {
 	Name    string // what the venue calls it
 	Made    time.Time
 	Expires time.Time // zero where it is not known
-	secret  string
+
+	// secret is a pointer, of which fmt prints no more than the address: it does not call
+	// the methods of a Key in an unexported field, nor for %d.
+	secret *string
 }
 
 // Secret returns what the venue must not tell anybody.
-func (k Key) Secret() string { return k.secret }
+func (k Key) Secret() string {
+	if k.secret == nil {
+		return ""
+	}
+	return *k.secret
+}
 
 // String returns the name and when it expires.
 func (k Key) String() string {

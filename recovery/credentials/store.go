@@ -102,7 +102,7 @@ type stored struct {
 	Text string // the secret
 }
 
-func (s stored) key() Key { k := s.Key; k.secret = s.Text; return k }
+func (s stored) key() Key { k := s.Key; k.secret = &s.Text; return k }
 
 // rotation is what became of one.
 type rotation struct {
@@ -210,7 +210,7 @@ func (s *Store) try(ctx context.Context, venue string, k Key) error {
 		return fmt.Errorf("%s, %s: %w: it is expired", venue, k, ErrNotWorking)
 	}
 	if err := s.cfg.Test(ctx, venue, k); err != nil {
-		return fmt.Errorf("%s, %s: %w: %s", venue, k, ErrNotWorking, scrub(err.Error(), k.secret))
+		return fmt.Errorf("%s, %s: %w: %s", venue, k, ErrNotWorking, scrub(err.Error(), k.Secret()))
 	}
 	return nil
 }
