@@ -285,6 +285,20 @@ func TestWhatIsEncodedIsLoaded(t *testing.T) {
 	require.Positive(t, written)
 }
 
+// A share that is no whole percentage is written as what it is: a third is not 33 %.
+func TestWhatIsEncodedIsLoaded_AThird(t *testing.T) {
+	p := playbook.Default()
+	i := p.Indicators[severity.HighCPU]
+	i.AtLeast = severity.Part(1, 3)
+	p.Indicators[severity.HighCPU] = i
+	var b bytes.Buffer
+	require.NoError(t, p.Encode(&b))
+	require.Contains(t, b.String(), "1/3")
+	q, err := playbook.Load(&b)
+	require.NoError(t, err)
+	require.Equal(t, severity.Part(1, 3), q.Indicators[severity.HighCPU].AtLeast)
+}
+
 // change makes one change that a bot might.
 func change(t *rapid.T, p *playbook.Playbook) {
 	word := rapid.OneOf(rapid.StringMatching(`[a-z0-9 :#'"{}|>\-]{1,12}`), rapid.SampledFrom([]string{
