@@ -60,7 +60,7 @@ func (s *Store) Set(ctx context.Context, key, by, why string, values map[string]
 // Apply makes a planned change, once for a key. It is ErrMoved, and nothing is
 // written, when a file is not as it was when the plan was made.
 func (s *Store) Apply(ctx context.Context, key, by, why string, p Plan) (evidence string, err error) {
-	if p.values == nil {
+	if p.unseen == nil {
 		return "", errors.New("plan: is not one of Plan's")
 	}
 	return s.once(ctx, key, by, why, p.values, func() (Plan, error) { return p, unmoved(p) })
@@ -180,7 +180,7 @@ func (e entry) list() string {
 // evidence says what was done, without secrets.
 func (e entry) evidence() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s %s by %s: %s\n%s", e.At.Format(time.RFC3339), e.Key, e.By, e.Why, Plan{Changes: e.changes(), files: e.Files})
+	fmt.Fprintf(&b, "%s %s by %s: %s\n%s", e.At.Format(time.RFC3339), e.Key, e.By, e.Why, Plan{Changes: e.changes(), unseen: &unseen{files: e.Files}})
 	if e.Phase == undoing || e.Phase == undone {
 		fmt.Fprintf(&b, "taken back by %s: %s\n", e.UndoneBy, e.UndoWhy)
 		for _, n := range e.Left {

@@ -52,15 +52,24 @@ type rewrite struct {
 // Plan is a change before it is made. Printed, it hides secrets.
 type Plan struct {
 	Changes []Change // by file and name; without those that change nothing
-	values  map[string]string
-	edits   []edit
-	files   []rewrite
+	*unseen          // nil in a Plan that is not one of Store.Plan's
+}
+
+// unseen is what of a plan may be secret, behind a pointer, of which fmt prints no more than
+// the address: it does not call the methods of a Plan in an unexported field.
+type unseen struct {
+	values map[string]string
+	edits  []edit
+	files  []rewrite
 }
 
 // String returns the plan for people, one line a variable.
 func (p Plan) String() string {
 	if len(p.Changes) == 0 {
 		return "nothing to change: every variable is so already\n"
+	}
+	if p.unseen == nil {
+		return "not one of Plan's\n"
 	}
 	var b strings.Builder
 	for _, f := range p.files {
@@ -152,7 +161,7 @@ func (s *Store) Plan(ctx context.Context, r Request) (Plan, error) {
 	if len(r.Values) == 0 {
 		return Plan{}, errors.New("Values: there are none")
 	}
-	p := Plan{values: maps.Clone(r.Values)}
+	p := Plan{unseen: &unseen{values: maps.Clone(r.Values)}}
 	var errs []error
 	byFile := map[string][]string{}
 	for _, name := range slices.Sorted(maps.Keys(r.Values)) {

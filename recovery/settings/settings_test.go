@@ -316,7 +316,8 @@ func TestAPrivateKeyOfManyLinesComesAndGoes(t *testing.T) {
 	info, err2 := os.Stat(env)
 	require.NoError(t, err2)
 	require.Equal(t, os.FileMode(0o600), info.Mode())
-	all := fmt.Sprintf("%s %v %+v %#v %s %v %v", p, p, p, &p, evidence, err, record.all)
+	type bot struct{ plan settings.Plan } // whose field's methods fmt does not call
+	all := fmt.Sprintf("%s %v %+v %#v %s %v %v %v %+v", p, p, p, &p, evidence, err, record.all, bot{p}, &bot{p})
 	for _, secret := range []string{old, key} {
 		for line := range strings.SplitSeq(strings.TrimSpace(secret), "\n") {
 			if !strings.HasPrefix(line, "-----") {
