@@ -49,7 +49,11 @@ func (d Drill) String() string {
 	if d.Passed {
 		return fmt.Sprintf("drill of %s with %s passed in %v, RTO %v: %s", d.Component, d.Backup, shown(d.Took), d.RTO, d.Evidence)
 	}
-	return fmt.Sprintf("drill of %s with %s FAILED: %s", d.Component, d.Backup, d.Problem)
+	with := ""
+	if d.Backup != "" {
+		with = " with " + d.Backup
+	}
+	return fmt.Sprintf("drill of %s%s FAILED: %s", d.Component, with, d.Problem)
 }
 
 var errNoHistory = errors.New("CatalogConfig.History is nil: a verdict that is not kept is none")

@@ -110,6 +110,7 @@ func TestLaw1_ADrillThatShowsNothingHasFailed(t *testing.T) {
 func TestADrillThatFailsDisprovesWhatWasMeasuredBefore(t *testing.T) {
 	objective := recovery.Objective{Component: "c", RTO: time.Minute, RPO: time.Hour}
 	backups := []recovery.Backup{{Name: "b", State: recovery.Verified, At: noon, RestoredAt: noon, RestoreTook: time.Second}}
+	require.Equal(t, "drill of Database FAILED: there is none", recovery.Drill{Component: "Database", Problem: "there is none"}.String())
 	failed := recovery.Drill{Backup: "b", At: noon.Add(time.Minute), Problem: "index is missing"}
 	c := objective.Judge(noon.Add(2*time.Minute), backups, failed)
 	require.False(t, c.RTOMet)

@@ -56,24 +56,32 @@ func (a *app) book(pool *pgxpool.Pool, venue string) (*pgbook.Book, error) {
 	}})
 }
 
-// comparers are the exchanges' reconcilers where no bot runs.
-func (a *app) comparer(exchange string, pool *pgxpool.Pool) (*reconcile.Reconciler, error) {
+// comparer is an exchange's reconciler where no bot runs. What it stands on is let go of by
+// done, which is never nil.
+func (a *app) comparer(exchange string) (r *reconcile.Reconciler, done func(), err error) {
+	done = func() {}
+	pool, err := a.pool()
+	if err != nil {
+		return nil, done, err
+	}
+	done = pool.Close
 	e, ok := a.cfg.Exchanges[exchange]
 	if !ok {
-		return nil, as(errUsage, fmt.Errorf("the configuration has no exchange %q", exchange))
+		return nil, done, as(errUsage, fmt.Errorf("the configuration has no exchange %q", exchange))
 	}
 	v, err := e.open(exchange)
 	if err != nil {
-		return nil, err
+		return nil, done, err
 	}
 	if err := pgbook.Migrate(a.ctx, pool, ""); err != nil {
-		return nil, err
+		return nil, done, err
 	}
 	b, err := a.book(pool, exchange)
 	if err != nil {
-		return nil, err
+		return nil, done, err
 	}
-	return reconcile.New(reconcile.Config{Venue: exchange, Account: v, Book: b, Recorder: a.recorder(), Log: quiet()})
+	r, err = reconcile.New(reconcile.Config{Venue: exchange, Account: v, Book: b, Recorder: a.recorder(), Log: quiet()})
+	return r, done, err
 }
 
 type reconcileCmd struct {
@@ -84,12 +92,8 @@ type reconcileCmd struct {
 func (c reconcileCmd) Run(a *app) error {
 	all, err := a.bot.Reconcile(a.ctx, c.Exchange)
 	if noBot(err) && c.Exchange != "" {
-		pool, perr := a.pool()
-		if perr != nil {
-			return errors.Join(err, perr)
-		}
-		defer pool.Close()
-		r, rerr := a.comparer(c.Exchange, pool)
+		r, done, rerr := a.comparer(c.Exchange)
+		defer done()
 		if rerr != nil {
 			return errors.Join(err, rerr)
 		}
@@ -167,12 +171,8 @@ func (c applyCmd) Run(a *app) error {
 	case err == nil:
 		apply = func() (reconcile.Result, error) { return a.bot.Apply(a.ctx, plan, approval) }
 	case noBot(err) && c.Exchange != "":
-		pool, perr := a.pool()
-		if perr != nil {
-			return errors.Join(err, perr)
-		}
-		defer pool.Close()
-		r, rerr := a.comparer(c.Exchange, pool)
+		r, done, rerr := a.comparer(c.Exchange)
+		defer done()
 		if rerr != nil {
 			return errors.Join(err, rerr)
 		}
@@ -316,25 +316,34 @@ func (a *app) bar(name string) (progress func(recovery.Progress), done func()) {
 		}
 }
 
-func component(name string) (recovery.Component, error) {
+// ofComponent is the flag of what a backup is of.
+type ofComponent struct {
+	Component component `help:"What: a component of the playbook." default:"Position Database"`
+}
+
+type component recovery.Component
+
+// UnmarshalText takes a row of the playbook's table, in any case.
+func (c *component) UnmarshalText(b []byte) error {
 	for _, o := range recovery.Objectives() {
-		if strings.EqualFold(string(o.Component), name) {
-			return o.Component, nil
+		if strings.EqualFold(string(o.Component), string(b)) {
+			*c = component(o.Component)
+			return nil
 		}
 	}
-	return "", as(errUsage, fmt.Errorf("component is %q, want a row of the playbook's table, such as %q", name, recovery.PositionDatabase))
+	return fmt.Errorf("component is %q, want a row of the playbook's table, such as %q", b, recovery.PositionDatabase)
 }
 
-type backupCmd struct {
-	Component string `help:"What: a component of the playbook." default:"Position Database"`
+// own reports whether backups of that are the configuration's; they are the bot's else.
+func (a *app) own(of recovery.Component) bool {
+	_, err := a.dsn()
+	return err == nil && of == recovery.PositionDatabase
 }
+
+type backupCmd struct{ ofComponent }
 
 func (c backupCmd) Run(a *app) error {
-	of, err := component(c.Component)
-	if err != nil {
-		return err
-	}
-	b, err := a.takeBackup(of)
+	b, err := a.takeBackup(recovery.Component(c.Component))
 	if err != nil {
 		return err
 	}
@@ -344,41 +353,34 @@ func (c backupCmd) Run(a *app) error {
 }
 
 func (a *app) takeBackup(of recovery.Component) (recovery.Backup, error) {
-	if _, err := a.dsn(); err == nil && of == recovery.PositionDatabase {
-		progress, done := a.bar("backup")
-		defer done()
-		s, err := a.store(progress)
-		if err != nil {
-			return recovery.Backup{}, err
-		}
-		b, err := s.Backup(a.ctx, time.Now())
-		if err != nil {
-			return b, err
-		}
-		return s.Verify(a.ctx, b.Name, time.Now())
+	if !a.own(of) {
+		return a.bot.Backup(a.ctx, of, a.by)
 	}
-	return a.bot.Backup(a.ctx, of, a.by)
+	progress, done := a.bar("backup")
+	defer done()
+	s, err := a.store(progress)
+	if err != nil {
+		return recovery.Backup{}, err
+	}
+	b, err := s.Backup(a.ctx, time.Now())
+	if err != nil {
+		return b, err
+	}
+	return s.Verify(a.ctx, b.Name, time.Now())
 }
 
-type backupsCmd struct {
-	Component string `help:"What: a component of the playbook." default:"Position Database"`
-}
+type backupsCmd struct{ ofComponent }
 
 func (c backupsCmd) Run(a *app) error {
-	of, err := component(c.Component)
-	if err != nil {
-		return err
-	}
-	var all []recovery.Backup
-	if _, derr := a.dsn(); derr == nil && of == recovery.PositionDatabase {
-		s, serr := a.store(nil)
-		if serr != nil {
-			return serr
+	list := a.bot.Backups
+	if a.own(recovery.Component(c.Component)) {
+		s, err := a.store(nil)
+		if err != nil {
+			return err
 		}
-		all, err = s.Backups(a.ctx)
-	} else {
-		all, err = a.bot.Backups(a.ctx, of)
+		list = func(ctx context.Context, _ recovery.Component) ([]recovery.Backup, error) { return s.Backups(ctx) }
 	}
+	all, err := list(a.ctx, recovery.Component(c.Component))
 	if err != nil {
 		return err
 	}
@@ -475,7 +477,7 @@ func (c restoreCmd) Run(a *app) error {
 	if c.DryRun {
 		return a.out.show(plan, func() {
 			a.out.text(plan.String())
-			a.out.line("%s: say --dry-run=false", a.out.warn("DRY RUN: nothing was changed"))
+			a.out.dryRun()
 		})
 	}
 	r, err := s.Restore(a.ctx, plan, a.by, c.Why, time.Now())
@@ -492,16 +494,10 @@ func (c restoreCmd) Run(a *app) error {
 	})
 }
 
-type drillCmd struct {
-	Component string `help:"What: a component of the playbook." default:"Position Database"`
-}
+type drillCmd struct{ ofComponent }
 
 func (c drillCmd) Run(a *app) error {
-	of, err := component(c.Component)
-	if err != nil {
-		return err
-	}
-	d, err := a.bot.Drill(a.ctx, of, a.by)
+	d, err := a.bot.Drill(a.ctx, recovery.Component(c.Component), a.by)
 	if d.Component == "" {
 		return err
 	}

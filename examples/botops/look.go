@@ -172,7 +172,7 @@ func (a *app) change(dry bool, key string, do func(key string) (string, error)) 
 	return a.out.show(map[string]any{"text": text, "key": key, "dry_run": dry}, func() {
 		a.out.text(text)
 		if dry {
-			a.out.line("%s: say --dry-run=false", a.out.warn("DRY RUN: nothing was changed"))
+			a.out.dryRun()
 		} else {
 			a.out.line("%s, key %s", a.out.good("done"), key)
 		}

@@ -173,6 +173,11 @@ func run(args []string, stdout, stderr io.Writer) (code int) {
 	}
 	a := &app{ctx: ctx, by: cli.By, parser: parser, word: word(k.Command(), 0), sub: word(k.Command(), 1), out: newPrinter(stdout, stderr, cli.JSON,
 		terminal && !cli.JSON, terminal && !cli.JSON && !cli.NoColor && os.Getenv("NO_COLOR") == "")}
+	if terminal {
+		if columns, _, err := term.GetSize(int(os.Stdout.Fd())); err == nil { // else it does not say how wide it is
+			a.out.width = columns
+		}
+	}
 	if a.word != "completion" {
 		a.cfg, err = load(cli.Config, cli.Config != "/etc/andon/botops.yaml")
 	}

@@ -22,6 +22,7 @@ type printer struct {
 	json     bool
 	terminal bool
 	colour   bool
+	width    int // of the terminal, in columns; 0: lines may be of any length
 }
 
 // newPrinter is a printer for people, or for programs.
@@ -86,6 +87,11 @@ func (p *printer) text(s string) {
 	}
 }
 
+// dryRun says that nothing was done, and how it is.
+func (p *printer) dryRun() {
+	p.line("%s: say --dry-run=false", p.warn("DRY RUN: nothing was changed"))
+}
+
 // note is something to know beside the answer.
 func (p *printer) note(format string, args ...any) {
 	fmt.Fprintf(p.err, "botops: "+format+"\n", args...)
@@ -121,6 +127,7 @@ func (p *printer) table(head []any, rows ...[]any) {
 	style.Format.Header = text.FormatDefault
 	t.SetStyle(style)
 	t.AppendHeader(table.Row(head))
+	t.SetColumnConfigs(p.fit(head, rows))
 	for _, r := range rows {
 		for i, v := range r {
 			if s, ok := v.(string); ok {
@@ -130,6 +137,43 @@ func (p *printer) table(head []any, rows ...[]any) {
 		t.AppendRow(table.Row(r))
 	}
 	t.Render()
+}
+
+// narrowest is the width below which no column is wrapped, in columns of the terminal.
+const narrowest = 10
+
+// fit has the widest columns of a table wrapped until its lines fit the terminal. What a
+// program reads, or grep, keeps a row on a line.
+func (p *printer) fit(head []any, rows [][]any) []table.ColumnConfig {
+	if p.width <= 0 {
+		return nil
+	}
+	widths, total := make([]int, len(head)), 0
+	for i := range head {
+		widths[i] = text.StringWidthWithoutEscSequences(fmt.Sprint(head[i]))
+		for _, r := range rows {
+			widths[i] = max(widths[i], text.StringWidthWithoutEscSequences(oneLine(fmt.Sprint(r[i]))))
+		}
+		total += widths[i] + 2 // go-pretty's space on both sides
+	}
+	for total > p.width {
+		widest := 0
+		for i := range widths {
+			if widths[i] > widths[widest] {
+				widest = i
+			}
+		}
+		if widths[widest] <= narrowest {
+			break
+		}
+		widths[widest]--
+		total--
+	}
+	configs := make([]table.ColumnConfig, len(widths))
+	for i, w := range widths {
+		configs[i] = table.ColumnConfig{Number: i + 1, WidthMax: w, WidthMaxEnforcer: text.WrapSoft}
+	}
+	return configs
 }
 
 func when(t time.Time) string {

@@ -421,6 +421,15 @@ func (a *app) stepTable(steps []control.Step) {
 		rows = append(rows, []any{s.Name, s.Status, s.Approval, first(s.Plan + s.Evidence), first(s.Problem)})
 	}
 	a.out.table([]any{"step", "status", "who agrees", "what", "problem"}, rows...)
+	// What a cell has no room for is what a person is to do, or why it went wrong.
+	for _, s := range steps {
+		for _, full := range []string{s.Plan + s.Evidence, s.Problem} {
+			if full != first(full) {
+				a.out.line("\n%s:", oneLine(s.Name))
+				a.out.text(full)
+			}
+		}
+	}
 }
 
 func first(s string) string {

@@ -397,7 +397,9 @@ func (c closeAllCmd) Run(a *app) error {
 		return err
 	}
 	if !confirmed() {
-		if err := a.out.show(plan, func() { a.out.text(plan.String()) }); err != nil {
+		// The plan ends with how a person confirms it by its token; here that is CONFIRM=yes.
+		text, _, _ := strings.Cut(plan.String(), "\nto confirm, type ")
+		if err := a.out.show(plan, func() { a.out.text(text) }); err != nil {
 			return err
 		}
 		return as(control.ErrRefused, errors.New("nothing was closed: say CONFIRM=yes to do what the plan says"))
@@ -442,10 +444,15 @@ func (c protectCmd) Run(a *app) error {
 		for _, p := range all {
 			a.out.line("%s:", p.Venue)
 			a.out.text(p.Text)
-			a.out.line("placed %d; %s: %s", p.Placed, a.out.judge(p.Good, "protected", "NOT PROTECTED"), p.After)
+			if p.After != "" { // which begins with the verdict
+				a.out.line("placed %d; %s", p.Placed, a.out.judge(p.Good, p.After, p.After))
+			}
 			if p.Problem != "" {
 				a.out.line("%s", a.out.bad(p.Problem))
 			}
+		}
+		if c.DryRun && slices.ContainsFunc(all, func(p control.Protection) bool { return len(p.Plan.Steps) > 0 }) {
+			a.out.dryRun()
 		}
 	}); err != nil {
 		return err

@@ -91,6 +91,12 @@ func choose(f flags) ([]game, error) {
 	if f.Report != "" && filepath.Ext(f.Report) != ".md" {
 		return nil, fmt.Errorf("--report is %q, want a name that ends in .md", f.Report)
 	}
+	if dir := filepath.Dir(f.Report); f.Report != "" {
+		// A game day takes minutes: it is not played for a report that has no place.
+		if at, err := os.Stat(dir); err != nil || !at.IsDir() {
+			return nil, fmt.Errorf("--report is %q, and %s is no folder", f.Report, dir)
+		}
+	}
 	if len(f.Drills) == 0 {
 		return games, nil
 	}
@@ -111,6 +117,10 @@ func play(ctx context.Context, chosen []game, f flags, log *slog.Logger, stdout,
 	var results []result
 	code := 0
 	for _, g := range chosen {
+		if ctx.Err() != nil {
+			results = append(results, result{game: g, err: errNotPlayed})
+			continue
+		}
 		fmt.Fprintf(stderr, "%s: %s\n", g.name, g.what)
 		r := g.play(ctx, f.Within, log)
 		if !r.passed() {
@@ -118,9 +128,9 @@ func play(ctx context.Context, chosen []game, f flags, log *slog.Logger, stdout,
 		}
 		fmt.Fprintf(stderr, "%s: %s\n", g.name, r.verdict())
 		results = append(results, r)
-		if ctx.Err() != nil {
-			break
-		}
+	}
+	if ctx.Err() != nil {
+		code = 1
 	}
 	if f.Report == "" {
 		fmt.Fprint(stdout, markdown(results, began, ""))

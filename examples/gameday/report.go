@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"html"
 	"math"
@@ -19,8 +21,18 @@ type result struct {
 
 func (r result) passed() bool { return r.err == nil && r.score.Passed() }
 
+// errNotPlayed is of a drill before whose turn the game day was interrupted.
+var errNotPlayed = errors.New("the game day was interrupted before it")
+
+// cut reports whether somebody ended it: what had not happened by then might have.
+func (r result) cut() bool { return errors.Is(r.err, context.Canceled) }
+
 func (r result) verdict() string {
 	switch {
+	case errors.Is(r.err, errNotPlayed):
+		return "not played"
+	case r.cut():
+		return "interrupted"
 	case r.err != nil:
 		return "not a drill"
 	case r.score.Passed():
@@ -46,7 +58,7 @@ func markdown(results []result, at time.Time, svg string) string {
 	for _, r := range results {
 		fmt.Fprintf(&b, "| %s | %s |", r.name, r.what)
 		for _, name := range []string{"detect", "halt", "page", "recover"} {
-			b.WriteString(" " + cell(r.score, name) + " |")
+			b.WriteString(" " + cell(r, name) + " |")
 		}
 		fmt.Fprintf(&b, " %s |\n", r.verdict())
 	}
@@ -59,10 +71,12 @@ func markdown(results []result, at time.Time, svg string) string {
 	return b.String()
 }
 
-func cell(s incidenttest.Score, name string) string {
-	for _, m := range s.Marks {
+func cell(r result, name string) string {
+	for _, m := range r.score.Marks {
 		switch {
 		case m.Name != name:
+		case m.Took < 0 && r.cut():
+			return fmt.Sprintf("not yet (%v)", m.Target)
 		case m.Took < 0:
 			return fmt.Sprintf("**never** (%v)", m.Target)
 		case !m.Met():

@@ -393,3 +393,32 @@ func TestARotationThatIsKilledLeavesAWorkingKey(t *testing.T) {
 	})
 	require.Empty(t, crashtest.Unsynced(steps))
 }
+
+// A venue that is misspelt has no key of its own: neither Done nor Undo would find it.
+func TestAVenueThatIsNoneIsRefused(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, lay(dir))
+	v := &venue{works: map[string]bool{"old": true, "new": true}}
+	s, err := open(dir, v)
+	require.NoError(t, err)
+	for what, err := range map[string]error{
+		"import":   s.Import(t.Context(), "coinbaes", "new", filepath.Join(dir, "new.pem"), time.Time{}),
+		"rotate":   func() error { _, err := s.Rotate(t.Context(), "k", "alice", "leaked", "coinbaes"); return err }(),
+		"generate": func() error { _, err := s.Generate(t.Context(), "coinbaes", "new", credentials.P256); return err }(),
+	} {
+		require.ErrorContains(t, err, `"coinbaes" is none of Config.Venues: ["bluefin" "coinbase"]`, what)
+	}
+	kept, err := filepath.Glob(filepath.Join(dir, "keys", "coinbaes*"))
+	require.NoError(t, err)
+	require.Empty(t, kept)
+}
+
+func TestTheFirstKeyReplacesNone(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, lay(dir))
+	s, err := open(dir, &venue{works: map[string]bool{"old": true, "new": true}})
+	require.NoError(t, err)
+	_, evidence, err := s.Done(t.Context(), "first")
+	require.NoError(t, err)
+	require.Contains(t, evidence, "replaces no key\n")
+}

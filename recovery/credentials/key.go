@@ -33,7 +33,10 @@ func (k Key) Secret() string {
 
 // String returns the name and when it expires.
 func (k Key) String() string {
-	s := fmt.Sprintf("%s, of %s", k.Name, k.Made.UTC().Format(time.RFC3339))
+	s := k.Name
+	if !k.Made.IsZero() { // "no key" was never made
+		s += ", of " + k.Made.UTC().Format(time.RFC3339)
+	}
 	if !k.Expires.IsZero() {
 		s += ", expires " + k.Expires.UTC().Format(time.RFC3339)
 	}

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -44,7 +45,7 @@ var (
 type Config struct {
 	Vault Vault // Required.
 
-	// Venues are those whose rotations Done and Undo look for. Required.
+	// Venues are those that have keys here; any other is refused. Required.
 	Venues []string
 
 	// Test tries a key at its venue without changing anything there. Required. Its
@@ -123,6 +124,10 @@ type record struct {
 }
 
 func (s *Store) load(ctx context.Context, venue string) (r record, version string, err error) {
+	if !slices.Contains(s.cfg.Venues, venue) {
+		// Done and Undo would not find what was done for it.
+		return r, "", fmt.Errorf("venue: %q is none of Config.Venues: %q", venue, s.cfg.Venues)
+	}
 	text, version, err := s.cfg.Vault.Load(ctx, venue)
 	if err != nil || len(text) == 0 {
 		return r, version, err

@@ -96,7 +96,7 @@ func (c *Client) unanswered(name string, err error) error {
 	}
 	switch {
 	case c.path == "":
-		return fmt.Errorf("no control socket was named: name it with --socket, ANDON_SOCKET, or socket in the file of --config: %w", ErrNotRunning)
+		return as(ErrNotRunning, errors.New("no control socket was named, so no bot was asked: name it with --socket, ANDON_SOCKET, or socket in the file of --config"))
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, syscall.ECONNREFUSED):
 		return fmt.Errorf("%s: %w", c.path, ErrNotRunning)
 	case errors.Is(err, fs.ErrPermission):

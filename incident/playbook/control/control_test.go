@@ -192,6 +192,10 @@ func TestNobodyIsThere(t *testing.T) {
 	_, err := control.Dial(path).Status(t.Context())
 	require.ErrorIs(t, err, control.ErrNotRunning)
 
+	_, err = control.Dial("").Status(t.Context())
+	require.ErrorIs(t, err, control.ErrNotRunning)
+	require.NotContains(t, err.Error(), "no bot is running", "nobody looked")
+
 	l, err := net.ListenUnix("unix", &net.UnixAddr{Name: path, Net: "unix"})
 	require.NoError(t, err)
 	l.SetUnlinkOnClose(false)
