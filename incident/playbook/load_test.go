@@ -289,14 +289,14 @@ func TestWhatIsEncodedIsLoaded(t *testing.T) {
 func TestWhatIsEncodedIsLoaded_AThird(t *testing.T) {
 	p := playbook.Default()
 	i := p.Indicators[severity.HighCPU]
-	i.AtLeast = severity.Part(1, 3)
+	i.AtLeast, i.ClearBelow = severity.Part(1, 3), severity.Part(2, 7)
 	p.Indicators[severity.HighCPU] = i
 	var b bytes.Buffer
 	require.NoError(t, p.Encode(&b))
 	require.Contains(t, b.String(), "1/3")
 	q, err := playbook.Load(&b)
 	require.NoError(t, err)
-	require.Equal(t, severity.Part(1, 3), q.Indicators[severity.HighCPU].AtLeast)
+	require.Equal(t, i, q.Indicators[severity.HighCPU])
 }
 
 // change makes one change that a bot might.
