@@ -192,7 +192,7 @@ func (c *Catalog) judge(ctx context.Context, o Objective, now time.Time) Complia
 func (c *Catalog) target(component Component) (Target, error) {
 	target, ok := c.cfg.Targets[component]
 	if !ok {
-		return nil, fmt.Errorf("%s: no backup target is configured: %w", component, ErrNoBackup)
+		return nil, fmt.Errorf("%s: %w: %w", component, ErrNoTarget, ErrNoBackup)
 	}
 	return target, nil
 }

@@ -75,6 +75,9 @@ func TestLaw1_BackupsThatCannotBeListedAreABreach(t *testing.T) {
 	for _, i := range []int{0, 1, 3, 4, 5} {
 		require.False(t, all[i].Met())
 		require.Contains(t, all[i].String(), "no backup target is configured")
+		_, err := c.Newest(ctx, all[i].Objective.Component)
+		require.ErrorIs(t, err, recovery.ErrNoTarget)
+		require.ErrorIs(t, err, recovery.ErrNoBackup)
 	}
 
 	target.Fail(errors.New("disk is gone"))

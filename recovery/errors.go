@@ -21,6 +21,10 @@ var (
 	// ErrNoBackup says that a component has no verified backup.
 	ErrNoBackup = errors.New("no verified backup")
 
+	// ErrNoTarget says that nothing is configured that would back a component up. It has no
+	// verified backup either: such an error is ErrNoBackup too.
+	ErrNoTarget = errors.New("no backup target is configured")
+
 	// ErrLastVerified says that a backup is the only one that counts, and is kept.
 	ErrLastVerified = errors.New("it is the last verified backup")
 

@@ -114,11 +114,14 @@ func (c reconcileCmd) Run(a *app) error {
 			return err
 		}
 	}
-	clean := true
 	if err := a.out.show(all, func() {
 		for _, r := range all {
 			a.out.text(r.Text)
-			a.out.line("%s: %s", r.Venue, a.out.judge(r.Clean, "book and exchange agree", "THEY DO NOT AGREE"))
+			verdict := "THEY DO NOT AGREE"
+			if r.Problem != "" {
+				verdict = "NOT KNOWN whether they agree"
+			}
+			a.out.line("%s: %s", r.Venue, a.out.judge(r.Clean, "book and exchange agree", verdict))
 			if r.Problem != "" {
 				a.out.line("%s", a.out.bad(r.Problem))
 			}
@@ -126,10 +129,14 @@ func (c reconcileCmd) Run(a *app) error {
 	}); err != nil {
 		return err
 	}
+	known, clean := true, true
 	for _, r := range all {
-		clean = clean && r.Clean
+		known, clean = known && r.Problem == "", clean && r.Clean
 	}
-	if !clean {
+	switch {
+	case !known:
+		return as(control.ErrUnwell, errors.New("it is not known whether book and exchange agree"))
+	case !clean:
 		return as(control.ErrUnwell, errors.New("book and exchange do not agree"))
 	}
 	return nil

@@ -40,21 +40,27 @@ func TestScripts(t *testing.T) {
 		}
 	}))
 	t.Cleanup(hook.Close)
-	runScripts(t, "testdata/scripts", "HOOK="+hook.URL, "HEARD="+heard, "PAGE_SECRET="+pageSecret)
+	runScripts(t, "testdata/scripts", func(string) []string {
+		return []string{"HOOK=" + hook.URL, "HEARD=" + heard, "PAGE_SECRET=" + pageSecret}
+	})
 }
 
 // pageSecret signs pages without a bot.
 const pageSecret = "a secret of the test alone"
 
-// TestDatabaseScripts are those on a real PostgreSQL.
+// TestDatabaseScripts are those on a real PostgreSQL, each in a database of its own: they run
+// at the same time.
 func TestDatabaseScripts(t *testing.T) {
 	pg := pgtest.Start(t)
-	runScripts(t, "testdata/database", "BOT_DSN="+pg.ConnString())
+	runScripts(t, "testdata/database", func(name string) []string {
+		pg.Psql(`CREATE DATABASE "` + name + `"`)
+		return []string{"BOT_DSN=" + strings.Replace(pg.ConnString(), "dbname=postgres", "dbname="+name, 1)}
+	})
 }
 
 // runScripts runs each script of a folder in a folder of its own, with the configuration of a
-// bot there that only start brings up.
-func runScripts(t *testing.T, dir string, env ...string) {
+// bot there that only start brings up, and with the environment that env has for its name.
+func runScripts(t *testing.T, dir string, env func(script string) []string) {
 	t.Helper()
 	testscript.Run(t, testscript.Params{
 		Dir:                 dir,
@@ -64,7 +70,7 @@ func runScripts(t *testing.T, dir string, env ...string) {
 		Setup: func(e *testscript.Env) error {
 			e.Vars = append(e.Vars, "HOME="+e.WorkDir, "TESTBOT_DIR="+e.WorkDir,
 				"ANDON_CONFIG="+filepath.Join(e.WorkDir, "botops.yaml"), "ANDON_BY=Ada")
-			e.Vars = append(e.Vars, env...)
+			e.Vars = append(e.Vars, env(strings.TrimPrefix(filepath.Base(e.WorkDir), "script-"))...)
 			e.Values[sessionKey{}] = e
 			return os.WriteFile(filepath.Join(e.WorkDir, "botops.yaml"),
 				[]byte(strings.ReplaceAll(configuration, "$WORK", e.WorkDir)), 0o600)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -193,7 +194,7 @@ func (d *day) settle(ctx context.Context, in *incident.Incident) error {
 // recover takes the system up again in the playbook's order.
 func (d *day) recover(ctx context.Context, in *incident.Incident) error {
 	seq, err := recovery.NewSequence(recovery.SequenceConfig{
-		Steps: d.steps(), Budget: time.Minute, Recorder: d.manager,
+		Steps: d.steps(), Budget: time.Minute, Recorder: d.manager, Logger: slog.New(slog.DiscardHandler), // OnResult says it
 		OnResult: func(r recovery.StepResult) { d.screen.printf("recovery %v", r) },
 	})
 	if err != nil {

@@ -147,7 +147,7 @@ func TestUndoRestoresExactlyWhatItFound(t *testing.T) {
 		evidence, err := iso.Block(ctx, "k", "Ada", "a drill")
 		require.NoError(t, err)
 		require.NotEqual(t, before, w.rules(t))
-		require.Equal(t, strings.ReplaceAll(plan, `"andon  `, `"andon `), strings.ReplaceAll(evidence, `"andon `+mark(t, f)+" ", `"andon `), "what is done is the plan")
+		require.Equal(t, strings.ReplaceAll(plan, `"andon KEY `, `"andon `), strings.ReplaceAll(evidence, `"andon `+mark(t, f)+" ", `"andon `), "what is done is the plan")
 		require.True(t, w.host.reaches(venue, long))
 		require.False(t, w.host.reaches(database, short), "what others deny is not let through")
 		require.False(t, w.host.reaches(channel, short), "nor what another table denies")

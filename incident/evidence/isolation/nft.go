@@ -72,7 +72,10 @@ func comment(note string) string { return note[:min(len(note), 100)] }
 
 // seal is the comment of a chain's last rule: how many stand before it, so that one
 // taken out is missed.
-func seal(mark string, rules int) string { return fmt.Sprintf("andon %s %d", mark, rules) }
+// A plan is nobody's yet: its seal says where the mark of the key will be.
+func seal(mark string, rules int) string {
+	return fmt.Sprintf("andon %s %d", cmp.Or(mark, "KEY"), rules)
+}
 
 // Apply puts the table in force in one transaction.
 func (f NFT) Apply(ctx context.Context, r Rules) error {

@@ -300,7 +300,7 @@ func (s *Server) backup(ctx context.Context, req componentReq) (recovery.Backup,
 	switch {
 	case s.cfg.Catalog != nil:
 		b, err := s.cfg.Catalog.Backup(ctx, req.Component, time.Now())
-		return b, err
+		return b, targeted(err)
 	case s.cfg.Steps.Backups != nil:
 		b, err := s.cfg.Steps.Backups.Backup(ctx, time.Now())
 		if err != nil {
@@ -315,7 +315,7 @@ func (s *Server) backups(ctx context.Context, req componentReq) ([]recovery.Back
 	switch {
 	case s.cfg.Catalog != nil:
 		all, err := s.cfg.Catalog.Backups(ctx, req.Component)
-		return nonNil(all), err
+		return nonNil(all), targeted(err)
 	case s.cfg.Steps.Backups != nil:
 		all, err := s.cfg.Steps.Backups.Backups(ctx)
 		return nonNil(all), err
@@ -331,10 +331,21 @@ func (s *Server) drill(ctx context.Context, req componentReq) (recovery.Drill, e
 		return recovery.Drill{}, err
 	}
 	d, err := s.cfg.Catalog.Drill(ctx, req.Component, req.By, time.Now())
-	if errors.Is(err, recovery.ErrUnproven) {
+	switch {
+	case errors.Is(err, recovery.ErrNoTarget):
+		err = targeted(err)
+	case errors.Is(err, recovery.ErrUnproven):
 		err = &detailed{as(ErrUnwell, err), d}
 	}
 	return d, err
+}
+
+// targeted says of a component that nothing backs up that it is not wired.
+func targeted(err error) error {
+	if errors.Is(err, recovery.ErrNoTarget) {
+		return as(ErrNotWired, err)
+	}
+	return err
 }
 
 func (s *Server) record(ctx context.Context, req recordReq) (none, error) {
