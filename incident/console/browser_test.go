@@ -31,7 +31,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// tab is a tab of a real browser, logged in as Ada.
+// tab is a tab of a real browser of its own, logged in as one person.
 type tab struct {
 	t   *testing.T
 	ctx context.Context
@@ -40,7 +40,9 @@ type tab struct {
 	complaints []string // what the browser had against a page
 }
 
-func newTab(t *testing.T) *tab {
+func newTab(t *testing.T) *tab { return newTabOf(t, "Ada", password) }
+
+func newTabOf(t *testing.T, person, pass string) *tab {
 	t.Helper()
 	path := ""
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
@@ -56,7 +58,7 @@ func newTab(t *testing.T) *tab {
 	if os.Geteuid() == 0 {
 		options = append(options, chromedp.NoSandbox)
 	}
-	limit, endLimit := context.WithTimeout(context.Background(), 90*time.Second) // whatever hangs, the browser ends
+	limit, endLimit := context.WithTimeout(context.Background(), 5*time.Minute) // whatever hangs, the browser ends
 	alloc, endAlloc := chromedp.NewExecAllocator(limit, options...)
 	ctx, end := chromedp.NewContext(alloc)
 	b := &tab{t: t, ctx: ctx}
@@ -74,11 +76,13 @@ func newTab(t *testing.T) *tab {
 		switch ev := ev.(type) {
 		case *log.EventEntryAdded:
 			b.complaints = append(b.complaints, ev.Entry.Text+" "+ev.Entry.URL)
+		case *page.EventJavascriptDialogOpening:
+			b.complaints = append(b.complaints, "a dialog: "+ev.Message)
 		case *runtime.EventExceptionThrown:
 			b.complaints = append(b.complaints, fmt.Sprintf("%s %+v", ev.ExceptionDetails.Text, ev.ExceptionDetails.Exception))
 		}
 	}))
-	auth := "Basic " + base64.StdEncoding.EncodeToString([]byte("Ada:"+password))
+	auth := "Basic " + base64.StdEncoding.EncodeToString([]byte(person+":"+pass))
 	command(b, network.Enable, network.EnableParams{})
 	command(b, log.Enable, cdp.Empty{})
 	command(b, network.SetExtraHTTPHeaders, network.SetExtraHTTPHeadersParams{Headers: network.Headers{"Authorization": auth}})
@@ -110,16 +114,42 @@ func scheme(b *tab, dark string) {
 	command(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: dark}}})
 }
 
+// look evaluates an expression. A page that is being left has nothing to evaluate in: it is
+// asked again, of the page that comes.
+func look[T any](b *tab, js string) T {
+	b.t.Helper()
+	for end := time.Now().Add(30 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		v, err := chromedp.Run(b.ctx, chromedp.Evaluate[T](js))
+		if err == nil {
+			return v
+		}
+		if b.ctx.Err() != nil || time.Now().After(end) {
+			require.NoError(b.t, err, js)
+		}
+	}
+}
+
 // text returns the text that a reader sees of the first element.
 func (b *tab) text(selector string) string {
 	b.t.Helper()
-	return get(b, chromedp.Evaluate[string](fmt.Sprintf(`(document.querySelector(%q)||{innerText:""}).innerText`, selector)))
+	return look[string](b, fmt.Sprintf(`(document.querySelector(%q)||{innerText:""}).innerText`, selector))
 }
 
+// eventually waits until the first element says something, which it must not have said before.
 func (b *tab) eventually(selector, want string) {
 	b.t.Helper()
-	require.Eventually(b.t, func() bool { return strings.Contains(strings.ToLower(b.text(selector)), strings.ToLower(want)) }, 30*time.Second, 20*time.Millisecond,
-		"%s never said %q but %q", selector, want, b.text(selector))
+	b.until(fmt.Sprintf(`(document.querySelector(%q)||{innerText:""}).innerText.toLowerCase().includes(%q)`, selector, strings.ToLower(want)),
+		func() string { return selector + " says " + b.text(selector) })
+}
+
+// until waits until an expression is true. why tells what there is instead.
+func (b *tab) until(js string, why func() string) {
+	b.t.Helper()
+	for end := time.Now().Add(30 * time.Second); !look[bool](b, js); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			require.Fail(b.t, "it never came", "%s: %s", js, why())
+		}
+	}
 }
 
 // quiet requires that the browser had nothing against any page: no policy violated, no

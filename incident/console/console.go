@@ -122,7 +122,7 @@ func (c *Console) every(ctx context.Context, pause time.Duration, f func()) {
 
 // ServeHTTP is http.Handler's.
 func (c *Console) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	harden(w.Header())
+	harden(w.Header(), r.TLS != nil)
 	p, ok := strings.CutPrefix(r.URL.Path, c.cfg.Base)
 	if !ok || p != "" && p[0] != '/' {
 		c.refuse(w, r, http.StatusNotFound, "There is no such page.")
@@ -148,7 +148,7 @@ const maxBody = 64 << 10
 
 // harden sets what every answer says to a browser: nothing from elsewhere, no frame, no
 // guessing of types.
-func harden(h http.Header) {
+func harden(h http.Header, secure bool) {
 	h.Set("Content-Security-Policy", "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; "+
 		"form-action 'self'; base-uri 'none'; frame-ancestors 'none'")
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -156,6 +156,11 @@ func harden(h http.Header) {
 	h.Set("Referrer-Policy", "same-origin") // no-referrer would blank the Origin that forms are judged by
 	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Cross-Origin-Resource-Policy", "same-origin")
+	h.Set("Cross-Origin-Embedder-Policy", "require-corp")
+	h.Set("X-Permitted-Cross-Domain-Policies", "none")
+	if secure {
+		h.Set("Strict-Transport-Security", "max-age=31536000")
+	}
 	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()")
 	h.Set("Cache-Control", "no-store")
 }
@@ -225,13 +230,22 @@ func (c *Console) refuse(w http.ResponseWriter, r *http.Request, code int, why s
 // render makes the whole page before the first byte is sent, so that a page that cannot
 // be made is an error and never half a page.
 func (c *Console) render(w http.ResponseWriter, code int, page string, data any) {
-	var b bytes.Buffer
-	if err := c.pages.ExecuteTemplate(&b, page, data); err != nil {
+	html, err := c.page(page, data)
+	if err != nil {
 		c.cfg.Log.Error("console: page", "page", page, "err", err)
 		http.Error(w, "this page could not be made; the bot's log says why", http.StatusInternalServerError)
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(code)
-	_, _ = w.Write(b.Bytes()) // whoever asked has gone
+	_, _ = w.Write(html) // whoever asked has gone
+}
+
+// page makes a page. Whatever came from elsewhere is text on it, and all of it can be seen.
+func (c *Console) page(name string, data any) ([]byte, error) {
+	var b bytes.Buffer
+	if err := c.pages.ExecuteTemplate(&b, name, data); err != nil {
+		return nil, err
+	}
+	return visible(b.Bytes()), nil
 }

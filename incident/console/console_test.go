@@ -2,6 +2,7 @@ package console_test
 
 import (
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -489,6 +490,9 @@ func TestAuthorizerIsAskedForEachAction(t *testing.T) {
 var hostile = []string{
 	`<script>alert(1)</script>`, `"><img src=x onerror=alert(1)>`, `' onmouseover='alert(1)`, `</title><script>alert(1)</script>`,
 	`{{.Token}}`, `javascript:alert(1)`, "\u202egnihtemos", "a\x00b", `<!--`, `]]>`, `&lt;script&gt;`, "\x1b[2Jgone", `\u003cscript\u003e`,
+	`<svg onload=alert(1)>`, `</script><script>alert(1)</script>`, `</style><style>*{display:none}</style>`, `expression(alert(1));background:url(//evil)`,
+	`<iframe src="javascript:alert(1)">`, `<meta http-equiv=refresh content="0;url=//evil">`, `<base href=//evil>`, "`${alert(1)}`", `{{printf "%s" .}}`,
+	strings.Repeat("longestword", 300),
 }
 
 func TestHostileTextStaysText(t *testing.T) {
@@ -503,15 +507,125 @@ func TestHostileTextStaysText(t *testing.T) {
 		for _, path := range []string{"/", "/console", "/console/incident?number=" + in.Number} {
 			got := b.do("GET", path, "", ada)
 			require.Equal(t, 200, got.code)
-			for _, bad := range []string{"<script>alert", "<img src=x", "onmouseover='alert", "</title><script"} {
-				require.NotContains(t, got.body, bad, path)
-			}
+			notMarkup(t, got.body, path)
 		}
 	}
 	require.Eventually(t, func() bool { return strings.Contains(b.do("GET", "/", "").body, last) }, 10*time.Second, 50*time.Millisecond)
-	require.NotContains(t, b.do("GET", "/", "").body, "<script>alert")
+	notMarkup(t, b.do("GET", "/", "").body, "/")
 	got := b.do("GET", "/console/incident?number="+url.QueryEscape(`<script>alert(1)</script>`), "", ada)
 	require.NotContains(t, got.body, "<script>alert")
+}
+
+// notMarkup requires that nothing hostile is more than text on a page, and that all of it
+// can be seen.
+func notMarkup(t *testing.T, html, path string) {
+	t.Helper()
+	for _, bad := range []string{"<script>alert", "<img src=x", "onmouseover='alert", "</title><script", "<svg onload", "<style", "<iframe", "<meta http", "<base", "\u202e", "\u2066", "\u200b", "\ufeff", "\x1b", "\x00"} {
+		require.NotContains(t, html, bad, path)
+	}
+}
+
+func TestWhatNobodySeesIsSpelledOut(t *testing.T) {
+	for text, want := range map[string]string{
+		"plain <b> é 漢字 🙂": "plain <b> é 漢字 🙂", "line\nand\ttab": "line\nand\ttab", "مرحبا": "مرحبا", "👩\u200d🚒 می\u200cخواهم": "👩\u200d🚒 می\u200cخواهم",
+		"\u202eSEV-4": `\u202eSEV-4`, "a\u200bb\ufeff": `a\u200bb\ufeff`, "\x1b[2J\x00\x7f\u009b": `\u001b[2J\u0000\u007f\u009b`,
+		"\U000e0041tag": `\U000e0041tag`, "bad \xff byte": "bad � byte", "a real �": "a real �", "": "",
+	} {
+		require.Equal(t, want, console.Visible(text))
+		require.Equal(t, want, string(console.Visible([]byte(text))))
+	}
+}
+
+func TestTheStreamSpellsOutWhatNobodySees(t *testing.T) {
+	b := newBench(t)
+	in := b.declare("book and venue differ", "book")
+	require.NoError(t, b.m.Note(t.Context(), in.Number, "A\u202eda", "\u202enote", ""))
+	s := b.stream(t, "")
+	for {
+		if _, _, data := s.next(); strings.Contains(data, "202enote") {
+			require.NotContains(t, data, "\u202e")
+			require.Contains(t, data, `"what":"\\u202enote"`)
+			require.Contains(t, data, `"by":"A\\u202eda"`)
+			return
+		}
+	}
+}
+
+// The headers that OWASP asks of every answer (Secure Headers Project), and the cookie.
+func TestEveryAnswerHasItsHeaders(t *testing.T) {
+	b := newBench(t)
+	want := map[string]string{
+		"Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; img-src 'self'; " +
+			"form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+		"X-Content-Type-Options": "nosniff", "X-Frame-Options": "DENY", "Referrer-Policy": "same-origin", "Cross-Origin-Opener-Policy": "same-origin",
+		"Cross-Origin-Resource-Policy": "same-origin", "Cross-Origin-Embedder-Policy": "require-corp", "X-Permitted-Cross-Domain-Policies": "none",
+		"Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()", "Cache-Control": "no-store",
+		"Strict-Transport-Security": "", "Server": "", "X-Powered-By": "", "Access-Control-Allow-Origin": "",
+	}
+	look := func(path string, answer http.Header, but map[string]string) {
+		for name, value := range want {
+			if other, ok := but[name]; ok {
+				value = other
+			}
+			require.Equal(t, value, answer.Get(name), "%s of %s", name, path)
+		}
+	}
+	for path, kind := range map[string]string{
+		"/console": "text/html; charset=utf-8", "/console/card": "text/html; charset=utf-8", "/nothing": "text/html; charset=utf-8",
+		"/console/nothing": "text/html; charset=utf-8", "/console/do/stop": "text/html; charset=utf-8", "/console/incident?number=x": "text/html; charset=utf-8",
+	} {
+		got := b.do("GET", path, "", ada)
+		look(path, got.header, nil)
+		require.Equal(t, kind, got.header.Get("Content-Type"), path)
+	}
+	look("a stop", b.form("stop", "", nil).header, nil)
+	look("a stop by script", b.form("stop", "", nil, func(r *http.Request) { r.Header.Set("Accept", "application/json") }).header, nil)
+	look("who are you", b.do("GET", "/console", "").header, nil)
+	look("a forged one", b.form("hold", "", nil, func(r *http.Request) { r.Header.Set("Origin", "https://evil.example") }).header, nil)
+	status := map[string]string{"Cache-Control": "public, max-age=1"}
+	look("/", b.do("GET", "/", "").header, status)
+	// What everybody may know, every page may read; and nothing else.
+	status["Access-Control-Allow-Origin"], status["Cross-Origin-Resource-Policy"] = "*", "cross-origin"
+	look("/status.json", b.do("GET", "/status.json", "").header, status)
+	look("/assets/console.js", b.do("GET", "/assets/console.js", "").header, map[string]string{"Cache-Control": "public, max-age=300"})
+	for _, path := range []string{"/", "/status.json", "/assets/console.js", "/console"} {
+		for _, method := range []string{"POST", "PUT", "DELETE", "OPTIONS"} {
+			got := b.do(method, path, "", ada)
+			require.Equal(t, 405, got.code, "%s %s", method, path)
+			require.Equal(t, "GET, HEAD", got.header.Get("Allow"))
+		}
+	}
+}
+
+func TestCookieIsForThisConsoleOnly(t *testing.T) {
+	b := newBench(t)
+	ask := func(change ...func(*http.Request)) (*http.Cookie, http.Header) {
+		r := httptest.NewRequest("GET", "/console", nil)
+		r.Host, r.RemoteAddr = "localhost:8080", "127.0.0.1:999"
+		ada(r)
+		for _, c := range change {
+			c(r)
+		}
+		w := httptest.NewRecorder()
+		b.ServeHTTP(w, r)
+		require.Len(t, w.Result().Cookies(), 1)
+		return w.Result().Cookies()[0], w.Header()
+	}
+	plain, header := ask()
+	require.True(t, plain.HttpOnly)
+	require.Equal(t, http.SameSiteStrictMode, plain.SameSite)
+	require.Equal(t, "/console", plain.Path)
+	require.Empty(t, plain.Domain)
+	require.Zero(t, plain.MaxAge, "it ends with the browser")
+	require.False(t, plain.Secure, "a browser would not send it back")
+	require.Empty(t, header.Get("Strict-Transport-Security"))
+	other, _ := ask()
+	require.NotEqual(t, plain.Value, other.Value)
+	sealed, header := ask(func(r *http.Request) { r.TLS = &tls.ConnectionState{} })
+	require.True(t, sealed.Secure)
+	require.Equal(t, "max-age=31536000", header.Get("Strict-Transport-Security"))
+	sealed, _ = ask(func(r *http.Request) { r.Header.Set("X-Forwarded-Proto", "https") })
+	require.True(t, sealed.Secure, "a proxy has the seal")
 }
 
 func TestEveryAnswerIsHardened(t *testing.T) {

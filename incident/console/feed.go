@@ -39,7 +39,7 @@ type line struct {
 }
 
 func lineOf(e incident.Event) line {
-	return line{e.Seq, e.At.UTC(), e.Incident, string(e.Kind), e.By, clip(e.What), clip(e.Why)}
+	return line{e.Seq, e.At.UTC(), visible(e.Incident), visible(string(e.Kind)), visible(e.By), visible(clip(e.What)), visible(clip(e.Why))}
 }
 
 // clip keeps a page readable, and says so.
@@ -309,7 +309,7 @@ func (c *Console) serveEvents(w http.ResponseWriter, r *http.Request) {
 		select {
 		case <-g.news:
 		case <-alive.C:
-			if err := write(out, w, ": alive\n\n"); err != nil {
+			if err := write(out, w, "event: alive\ndata: {}\n\n"); err != nil { // an event, so that a page knows when it hears nothing
 				return
 			}
 		case <-end.C:

@@ -52,7 +52,8 @@ func (c *Console) session(w http.ResponseWriter, r *http.Request) (string, error
 	}
 	s := base64.RawURLEncoding.EncodeToString(id)
 	http.SetCookie(w, &http.Cookie{
-		Name: cookie, Value: s, Path: c.cfg.Base + "/console", HttpOnly: true, SameSite: http.SameSiteStrictMode, Secure: r.TLS != nil,
+		Name: cookie, Value: s, Path: c.cfg.Base + "/console", HttpOnly: true, SameSite: http.SameSiteStrictMode,
+		Secure: r.TLS != nil || r.Header.Get("X-Forwarded-Proto") == "https", // whoever lies gets no cookie, and is refused
 	})
 	return s, nil
 }

@@ -240,19 +240,17 @@ func drawn(l safety.LegProtection) []tick {
 	add(l.Position.Entry, "entry", "entry "+price(l.Position.Entry))
 	add(l.Position.Mark, "mark", "mark "+price(l.Position.Mark))
 	for _, s := range l.Stops {
-		kind := "stop"
+		kind, label := "stop", "stop "
 		if !s.Covers {
-			kind = "nostop"
+			kind, label = "nostop", "no cover "
 		}
-		add(s.Order.Trigger, kind, "stop "+price(s.Order.Trigger))
+		add(s.Order.Trigger, kind, label+price(s.Order.Trigger))
 	}
 	if len(all) < 2 {
 		return nil
 	}
-	low, high := all[0].d, all[0].d
-	for _, n := range all {
-		low, high = low.Min(n.d), high.Max(n.d)
-	}
+	slices.SortStableFunc(all, func(a, b named) int { return a.d.Cmp(b.d) }) // read from left to right, as it is drawn
+	low, high := all[0].d, all[len(all)-1].d
 	span := high.Sub(low)
 	if span.Sign() <= 0 {
 		return nil

@@ -1,7 +1,6 @@
 package console
 
 import (
-	"bytes"
 	"encoding/json"
 	"net/http"
 	"slices"
@@ -113,8 +112,7 @@ func (c *Console) statusNow(now time.Time) (etag string, html, data []byte, err 
 		return s.etag, s.html, s.json, nil
 	}
 	status := c.Status(now)
-	var page bytes.Buffer
-	if err := c.pages.ExecuteTemplate(&page, "status.html", statusPage{c.cfg.Base, status}); err != nil {
+	if html, err = c.page("status.html", statusPage{c.cfg.Base, status}); err != nil {
 		s.html = nil // no old page in place of one that cannot be made
 		return "", nil, nil, err
 	}
@@ -129,7 +127,7 @@ func (c *Console) statusNow(now time.Time) (etag string, html, data []byte, err 
 		s.html = nil
 		return "", nil, nil, err
 	}
-	s.made, s.etag, s.html, s.json = now, tag(same), page.Bytes(), append(data, '\n')
+	s.made, s.etag, s.html, s.json = now, tag(same), html, append(data, '\n')
 	return s.etag, s.html, s.json, nil
 }
 
