@@ -67,9 +67,9 @@ func afterRestart(t *testing.T, by time.Duration, boot string) (told []string) {
 }
 
 // startOn makes a stack on a store in memory, and runs it.
-func startOn(t *testing.T, store incident.Store) *stack {
+func startOn(t *testing.T, store incident.Store, change ...func(*incident.Config)) *stack {
 	s := &stack{t: t, path: place(t), gate: &gate{}, phone: &phone{}}
-	s.open(func(c *incident.Config) { c.Store = store })
+	s.open(append(change, func(c *incident.Config) { c.Store = store })...)
 	return s
 }
 

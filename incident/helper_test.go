@@ -81,7 +81,12 @@ type phone struct {
 }
 
 func (p *phone) Notify(ctx context.Context, m notify.Message) error {
-	time.Sleep(p.takes[m.To])
+	if takes := p.takes[m.To]; takes > 0 {
+		select {
+		case <-time.After(takes):
+		case <-ctx.Done(): // a call that is given up goes on in no bubble that ends
+		}
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err := ctx.Err(); err != nil {

@@ -176,7 +176,7 @@ func (m *Manager) do(ctx context.Context, d due) (left []func(done func())) {
 		m.mu.Lock()
 		news := m.haltDue(d.incident, m.board.incidents[d.incident].Why)
 		m.mu.Unlock()
-		m.halt(ctx, d.incident, news)
+		_ = m.halt(ctx, d.incident, news) // what it says is on the timeline, which the retry and the page go by
 	case dueDrain:
 		m.drain(ctx, d.incident)
 	case duePage:

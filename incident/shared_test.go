@@ -14,6 +14,8 @@ import (
 	"github.com/andon-go/andon/incident/incidenttest"
 	"github.com/andon-go/andon/notify"
 	"github.com/stretchr/testify/require"
+	sdktrace "go.opentelemetry.io/otel/sdk/trace"
+	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 )
 
 // room is a store that several managers of a test share.
@@ -180,9 +182,9 @@ func TestOnASharedStoreOneProcessPagesForAll(t *testing.T) {
 		r := newRoom()
 		a, b := two(t, r)
 		in := b.declare(signal("book"))
-		require.Equal(t, incident.GateClosed, in.Gate)
 		require.Positive(t, b.gate.count(), "each stops its own bot")
 		time.Sleep(time.Minute)
+		require.Equal(t, incident.GateClosed, b.get(in.Number).Gate)
 		require.Len(t, a.phone.messages(notify.InitialAlert), 1, "the responder pages")
 		require.Empty(t, b.phone.all())
 
@@ -228,6 +230,56 @@ func TestLaw7_ASharedStoreThatIsGoneSilencesNobody(t *testing.T) {
 		a.stop()
 		b.stop()
 	})
+}
+
+// atEnd calls a function whenever a span of a name ends.
+type atEnd struct {
+	sdktrace.SpanProcessor
+	name string
+	then func()
+}
+
+func (e atEnd) OnEnd(s sdktrace.ReadOnlySpan) {
+	if s.Name() == e.name {
+		e.then()
+	}
+}
+
+// Another process's gate stands on the timeline, too. What Declare says of the stop is
+// the answer of the gate that it closed itself.
+func TestLaw1_TheGateOfAnotherProcessIsNoAnswerOfThisOne(t *testing.T) {
+	for name, c := range map[string]struct {
+		own    error         // what this process's gate answers
+		theirs incident.Kind // what another's comes to, right after it
+	}{
+		"theirs is closed, and ours is not":   {errors.New("stuck"), incident.Halted},
+		"ours is closed, and theirs is begun": {nil, incident.HaltDue},
+		"ours is closed, and theirs is not":   {nil, incident.Unconfirmed},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newRoom()
+				other := atEnd{SpanProcessor: sdktrace.NewSimpleSpanProcessor(tracetest.NewNoopExporter()), name: "incident.halt", then: func() {
+					_, err := r.Append(context.Background(), incident.Any, incident.Event{
+						At: time.Now(), Incident: "INC-20000101-001", Kind: c.theirs, By: "another", What: "its gate", Why: "it follows",
+					})
+					require.NoError(t, err)
+					time.Sleep(time.Second) // it is read before the caller learns of ours
+				}}
+				s := startOn(t, r, func(cfg *incident.Config) { cfg.Tracer = sdktrace.NewTracerProvider(sdktrace.WithSpanProcessor(other)) })
+				s.gate.set(func() error { return c.own })
+				_, err := s.m.Declare(t.Context(), "reconciler", "book and venue differ", signal("book"))
+				s.gate.set(nil)
+				if c.own != nil {
+					require.ErrorIs(t, err, incident.ErrStopUnconfirmed)
+					require.ErrorContains(t, err, "INC-20000101-001: STOP NOT CONFIRMED: stuck")
+				} else {
+					require.NoError(t, err)
+				}
+				s.stop()
+			})
+		})
+	}
 }
 
 // A role without UPDATE on the lease, a disk that is full, a server that has become

@@ -1,7 +1,6 @@
 package incident
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -23,43 +22,44 @@ func (m *Manager) haltDue(number, why string) bool {
 // stop closes the gate for a caller who waits, after haltDue. Called without mu.
 func (m *Manager) stop(ctx context.Context, number string, news bool) error {
 	defer m.free(number, "halt/"+number)
-	m.halt(ctx, number, news)
-	in, err := m.Get(number)
-	if err == nil && in.Gate != GateClosed {
-		err = fmt.Errorf("%s: %w: %s", number, ErrStopUnconfirmed, cmp.Or(in.HaltWhy, in.Gate.String()))
+	if err := m.halt(ctx, number, news); err != nil {
+		return fmt.Errorf("%s: %w", number, err)
 	}
-	return err
+	return nil
 }
 
-// halt closes the gate and waits for its answer within HaltWithin. An answer that
-// comes later is taken in when it comes. Called without mu.
-func (m *Manager) halt(ctx context.Context, number string, news bool) {
+// halt closes the gate and waits for its answer within HaltWithin; the error is
+// ErrStopUnconfirmed. It is the answer of this process's own gate, and never what the
+// board says: on a shared store the gates of other processes stand there, too. An answer
+// that comes later is taken in when it comes. Called without mu.
+func (m *Manager) halt(ctx context.Context, number string, news bool) error {
 	in, err := m.Get(number)
 	if err != nil {
-		return // only numbers on the board come here
+		return err // only numbers on the board come here
 	}
 	reason := number + ": " + in.Summary
 	_, end := m.span(ctx, "incident.halt", number)
-	answered := make(chan struct{})
+	answered := make(chan error, 1)
 	go func() {
-		defer close(answered)
 		err := guard(func() error { return m.cfg.Halter.Engage(self, reason) })
 		if news || err != nil {
 			m.answered(number, err)
 		}
+		answered <- err
 	}()
 	timer := time.NewTimer(m.cfg.HaltWithin)
 	defer timer.Stop()
 	select {
-	case <-answered:
+	case err = <-answered:
 	case <-timer.C:
 		err = fmt.Errorf("the gate did not answer within %v", m.cfg.HaltWithin)
 		m.answered(number, err)
 	}
-	if now, getErr := m.Get(number); err == nil && getErr == nil && now.Gate != GateClosed {
-		err = fmt.Errorf("%w: %s", ErrStopUnconfirmed, now.HaltWhy)
+	if err != nil {
+		err = fmt.Errorf("%w: %w", ErrStopUnconfirmed, err)
 	}
 	end(err)
+	return err
 }
 
 // answered takes in what became of a stop.
