@@ -1,12 +1,14 @@
 package filebackup
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -25,16 +27,26 @@ func writeTree(root, text string) error {
 	)
 }
 
-func openStore(dir string) (*Store, error) {
+func openStore(dir string) (*Store, error) { return openRecorded(dir, new(recoverytest.Recorder)) }
+
+func openRecorded(dir string, rec recovery.Recorder) (*Store, error) {
 	return New(Config{
 		Component: recovery.Configuration, Dir: filepath.Join(dir, "backups"), Sources: []string{filepath.Join(dir, "config")},
-		Recorder: new(recoverytest.Recorder), Idle: idle,
+		Recorder: rec, Idle: idle,
 	})
+}
+
+// aloud is a timeline that outlives a kill: on standard output.
+type aloud struct{}
+
+func (aloud) Record(_ context.Context, _ time.Time, _, what, _ string) error {
+	_, err := fmt.Println(what[:strings.Index(what, ":")])
+	return err
 }
 
 func TestLaw8_AKilledBackupIsNeverGoodUnlessItIsWhole(t *testing.T) {
 	steps := crashtest.Run(t, crashtest.Config{
-		MaxSteps: 40,
+		MaxSteps: 60,
 		Setup:    func(dir string) error { return writeTree(filepath.Join(dir, "config"), "2") },
 	}, func(dir string) error {
 		store, err := openStore(dir)
@@ -96,10 +108,10 @@ func readPlan(dir string) (p Plan, err error) {
 
 func TestLaw9_AKilledRestoreLeavesTheOldTreeOrTheNewAndFinishesWhenAppliedAgain(t *testing.T) {
 	steps := crashtest.Run(t, crashtest.Config{
-		MaxSteps: 40,
+		MaxSteps: 60,
 		Setup:    func(dir string) error { return preparePlan(t, dir) },
 	}, func(dir string) error {
-		store, err := openStore(dir)
+		store, err := openRecorded(dir, aloud{})
 		if err != nil {
 			return err
 		}
@@ -113,7 +125,8 @@ func TestLaw9_AKilledRestoreLeavesTheOldTreeOrTheNewAndFinishesWhenAppliedAgain(
 		fmt.Println("restored")
 		return nil
 	}, func(t *testing.T, dir string, at crashtest.Step) {
-		store, err := openStore(dir)
+		rec := new(recoverytest.Recorder)
+		store, err := openRecorded(dir, rec)
 		require.NoError(t, err)
 		p, err := readPlan(dir)
 		require.NoError(t, err)
@@ -126,12 +139,19 @@ func TestLaw9_AKilledRestoreLeavesTheOldTreeOrTheNewAndFinishesWhenAppliedAgain(
 		done, err := store.Restore(t.Context(), p, "bob", "again", noon)
 		require.NoError(t, err)
 		require.Equal(t, p.After, treeSum(t, target))
+		said := slices.Concat(at.Lines, rec.Whats())
+		require.True(t, slices.ContainsFunc(said, func(what string) bool {
+			return strings.HasPrefix(what, "restore done") || strings.HasPrefix(what, "restore is finished after an interruption")
+		}), "law 10: the exchange is on the timeline, whenever it was cut off: %q", said)
 		require.Equal(t, string(p.Keep), done.Kept)
 		require.Equal(t, p.Before, treeSum(t, done.Kept), "the old tree is kept whole")
 		require.ElementsMatch(t, []string{"backups", "config", filepath.Base(done.Kept), "plan.json"}, ls(t, dir), "nothing else is left")
+		entries := rec.Entries()
+		require.NoFileExists(t, filepath.Join(dir, "backups", unnotedPrefix+p.short()))
 		done, err = store.Restore(t.Context(), p, "bob", "once more", noon)
 		require.NoError(t, err)
 		require.True(t, done.Unchanged)
+		require.Equal(t, entries, rec.Entries(), "what is on the timeline does not come there again")
 	})
 	require.Empty(t, crashtest.Unsynced(steps), "a power cut would lose it")
 }

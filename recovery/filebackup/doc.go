@@ -58,6 +58,7 @@
 //	    VERIFIED                the newest verdict, for the manifest that it names
 //	    RESTORED                the newest measured restore
 //	  LOCK                      held by the process that restores
+//	  UNNOTED.0a1b2c3d4e5f      of a plan: its exchange began, its end is not on the timeline
 //	  DRILL.LOCK                held by the one that restores for practice
 //
 // Files in a backup are readable by their owner alone, whatever they were before:

@@ -34,7 +34,8 @@ type Restored struct {
 // finishes what a crash left; applied once more, it changes nothing.
 //
 // An error together with a result whose Took is not zero means that the restore is
-// done and that only its record or its measurement could not be kept.
+// done and that only its record or its measurement could not be kept. Applied again, the
+// record that is missing is made, as it is after a kill between the exchange and its record.
 func (s *Store) Restore(ctx context.Context, p Plan, by, why string, now time.Time) (r Restored, err error) {
 	defer func() {
 		if err != nil {
@@ -116,7 +117,7 @@ func (j job) run(ctx context.Context, by, why string, now time.Time) (Restored, 
 	if err := j.build(ctx, after); err != nil {
 		return Restored{}, errors.Join(err, removeTree(j.stage))
 	}
-	if err := j.swap(ctx); err != nil {
+	if err := j.swap(ctx, by, now); err != nil {
 		return Restored{}, err
 	}
 	return j.report(ctx, by, why, now)
@@ -203,7 +204,7 @@ func (j job) record(ctx context.Context, at time.Time, by, what, why string) err
 
 // swap puts the new tree in the old one's place, if the facts are still those of
 // the plan, and moves the old one to where it is kept.
-func (j job) swap(ctx context.Context) error {
+func (j job) swap(ctx context.Context, by string, now time.Time) error {
 	done, err := j.compare(ctx)
 	if err == nil && !done {
 		err = j.idle(ctx)
@@ -217,6 +218,9 @@ func (j job) swap(ctx context.Context) error {
 	if done { // somebody else brought it about meanwhile
 		return removeTree(j.stage)
 	}
+	if err := j.begin(by, now); err != nil {
+		return errors.Join(err, removeTree(j.stage))
+	}
 	into := string(j.p.Into)
 	if j.p.Before == "" {
 		err = moveNew(j.stage, into)
@@ -224,7 +228,7 @@ func (j job) swap(ctx context.Context) error {
 		err = exchange(j.stage, into)
 	}
 	if err != nil {
-		return fmt.Errorf("%w: nothing was replaced, and the restored tree lies verified at %q", err, j.stage)
+		return errors.Join(fmt.Errorf("%w: nothing was replaced, and the restored tree lies verified at %q", err, j.stage), j.noted())
 	}
 	return j.keepOld()
 }
@@ -245,26 +249,35 @@ func (j job) keepOld() error {
 	return atomicfile.SyncDir(dir)
 }
 
-// finish completes what a crash left after the exchange; most often that is nothing.
+// finish completes what a crash left after the exchange: the old tree is where the plan
+// keeps it, and the end of the restore is on the timeline. How long that restore took is not
+// known, and no measurement is made up. Most often there is nothing to finish.
 func (j job) finish(ctx context.Context, by, why string, now time.Time) (Restored, error) {
-	_, err := os.Lstat(j.stage)
+	unnoted, err := j.isUnnoted()
+	if err != nil {
+		return Restored{}, err
+	}
+	_, err = os.Lstat(j.stage)
+	left := err == nil
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
+	case err != nil && !errors.Is(err, fs.ErrNotExist):
+		return Restored{}, err
+	case !left && !unnoted:
 		r := j.result()
 		r.Took, r.Unchanged = 0, true
 		return r, nil
-	case err != nil:
-		return Restored{}, err
-	case j.p.Keep == "":
+	case left && j.p.Keep == "":
 		return Restored{}, fmt.Errorf("%q is there and the plan has nothing to keep: remove it by hand", j.stage)
 	}
 	if err := j.record(ctx, now, by, "restore is finished after an interruption", why); err != nil {
 		return Restored{}, err
 	}
-	if err := j.keepOld(); err != nil {
-		return Restored{}, err
+	if left {
+		if err := j.keepOld(); err != nil {
+			return Restored{}, err
+		}
 	}
-	return j.result(), nil
+	return j.result(), j.noted()
 }
 
 func (j job) result() Restored {
@@ -280,6 +293,9 @@ func (j job) report(ctx context.Context, by, why string, now time.Time) (Restore
 	r := j.result()
 	at := now.Add(r.Took)
 	err := j.record(context.WithoutCancel(ctx), at, by, "restore done", why)
+	if err == nil {
+		err = j.noted()
+	}
 	note := measured{Manifest: j.p.Manifest, At: at.UTC(), Took: r.Took, Into: j.p.Into}
 	if werr := writeFrame(j.s.dir(j.p.Backup), restoredFile, "restored", note); werr != nil {
 		err = errors.Join(err, fmt.Errorf("keeping the measured time: %w", werr))

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -203,6 +205,43 @@ func TestLaw10_ARestoreIsRecordedFirstOrRefused(t *testing.T) {
 	require.ErrorContains(t, err, "who restores is empty")
 	_, err = w.store.Restore(t.Context(), p, "alice", "", noon)
 	require.ErrorContains(t, err, "why it is restored is empty")
+}
+
+func TestLaw10_ARestoreWhoseEndCouldNotBeRecordedIsRecordedWhenItIsAppliedAgain(t *testing.T) {
+	w := damagedWorld(t)
+	p := w.plan(t, Request{})
+	var once atomic.Int64
+	stubborn := recorderFunc(func(ctx context.Context, at time.Time, who, what, why string) error {
+		if strings.HasPrefix(what, "restore done") && once.Add(1) == 1 {
+			return errors.New("timeline is full")
+		}
+		return w.rec.Record(ctx, at, who, what, why)
+	})
+	again := worldIn(t, w.dir, func(c *Config) { c.Recorder = stubborn })
+	done, err := again.restore(t, p)
+	require.ErrorContains(t, err, "the restore is done, but: ")
+	require.ErrorIs(t, err, recovery.ErrNotRecorded)
+	require.Positive(t, done.Took)
+
+	none := worldIn(t, w.dir, func(c *Config) { c.Recorder = nil })
+	_, err = none.restore(t, p)
+	require.ErrorIs(t, err, recovery.ErrNotRecorded, "it is not forgotten without a timeline")
+	done, err = again.restore(t, p)
+	require.NoError(t, err)
+	require.False(t, done.Unchanged)
+	require.Equal(t, string(p.Keep), done.Kept)
+	require.Len(t, w.rec.Entries(), 2)
+	require.Contains(t, w.rec.Whats()[1], "restore is finished after an interruption: ")
+	done, err = again.restore(t, p)
+	require.NoError(t, err)
+	require.True(t, done.Unchanged)
+	require.Len(t, w.rec.Entries(), 2)
+}
+
+type recorderFunc func(ctx context.Context, at time.Time, who, what, why string) error
+
+func (f recorderFunc) Record(ctx context.Context, at time.Time, who, what, why string) error {
+	return f(ctx, at, who, what, why)
 }
 
 func TestLaw8_OnlyAVerifiedBackupIsRestored(t *testing.T) {
