@@ -49,6 +49,16 @@ func newDraft(r *Repository, m Manifest) *Draft {
 // Name returns the name of the backup.
 func (d *Draft) Name() string { return d.manifest.Name }
 
+// Manifest returns what the commit record would be now: of the parts, those that are closed.
+// Its details are those that Commit is given.
+func (d *Draft) Manifest() Manifest {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	m := d.manifest
+	m.Versions, m.Parts = maps.Clone(m.Versions), slices.Clone(m.Parts)
+	return m
+}
+
 // Expect says how much there will be in all, as far as it is known, for the
 // estimate in Progress; 0 is not known.
 func (d *Draft) Expect(bytes, rows int64) {

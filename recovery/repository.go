@@ -119,6 +119,9 @@ func NewRepository(cfg RepositoryConfig) (*Repository, error) {
 	return &Repository{cfg: cfg}, nil
 }
 
+// Component returns what the backups are of.
+func (r *Repository) Component() Component { return r.cfg.Component }
+
 // begun is the claim of a name.
 type begun struct {
 	Name      string    `json:"name"`

@@ -21,6 +21,9 @@ func (s *Store) Backup(ctx context.Context, now time.Time) (b recovery.Backup, e
 	if err := ctx.Err(); err != nil {
 		return b, err
 	}
+	if s.far != nil {
+		return s.far.backup(ctx, now)
+	}
 	began := time.Now()
 	backups, err := s.Backups(ctx)
 	if err != nil {
@@ -92,7 +95,24 @@ func (s *Store) copySources(ctx context.Context, files string) (entries []Entry,
 		return nil, nil, err
 	}
 	defer func() { err = errors.Join(err, root.Close()) }()
-	readers, err := s.readers(root)
+	entries, losses, err = s.copyTo(ctx, func(source string) (*copier, error) {
+		if parent := filepath.Dir(source[1:]); parent != "." {
+			if err := root.MkdirAll(parent, 0o700); err != nil {
+				return nil, err
+			}
+		}
+		return &copier{root: root, from: filepath.Base(source), at: source[1:]}, nil
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return entries, losses, syncDirs(ctx, root, ".")
+}
+
+// copyTo reads every source as it is at one instant, each by way of the copier that to
+// gives for it.
+func (s *Store) copyTo(ctx context.Context, to func(source string) (*copier, error)) (entries []Entry, losses []Loss, err error) {
+	readers, err := s.readers(to)
 	defer func() {
 		for _, r := range readers {
 			err = errors.Join(err, r.close())
@@ -113,12 +133,12 @@ func (s *Store) copySources(ctx context.Context, files string) (entries []Entry,
 		entries = append(entries, tree...)
 	}
 	sortEntries(entries)
-	return entries, losses, syncDirs(ctx, root, ".")
+	return entries, losses, nil
 }
 
-// readers opens every source, each with a copier to its place below root. What was
-// opened is returned with an error too.
-func (s *Store) readers(root *os.Root) (readers []*reader, err error) {
+// readers opens every source, each with its copier. What was opened is returned with an
+// error too.
+func (s *Store) readers(to func(source string) (*copier, error)) (readers []*reader, err error) {
 	for _, source := range s.cfg.Sources {
 		info, err := os.Lstat(source)
 		if err != nil {
@@ -127,12 +147,11 @@ func (s *Store) readers(root *os.Root) (readers []*reader, err error) {
 		if info.Mode()&fs.ModeSymlink != 0 {
 			return readers, fmt.Errorf("source %q is a symbolic link: name what it points to", source)
 		}
-		if parent := filepath.Dir(source[1:]); parent != "." {
-			if err := root.MkdirAll(parent, 0o700); err != nil {
-				return readers, err
-			}
+		c, err := to(source)
+		if err != nil {
+			return readers, err
 		}
-		r, err := newReader(source, &copier{root, filepath.Base(source), source[1:]})
+		r, err := newReader(source, c)
 		if err != nil {
 			return readers, err
 		}
@@ -161,6 +180,9 @@ func commit(dir string, m Manifest) error {
 // Delete removes a backup. The only one that counts is kept:
 // recovery.ErrLastVerified.
 func (s *Store) Delete(ctx context.Context, name string) error {
+	if s.far != nil {
+		return s.far.Delete(ctx, name)
+	}
 	backups, err := s.Backups(ctx)
 	if err != nil {
 		return err

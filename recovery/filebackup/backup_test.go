@@ -52,7 +52,7 @@ func TestBackupKeepsWhatItSays(t *testing.T) {
 	require.Equal(t, recovery.Configuration, b.Component)
 	require.Equal(t, 5, b.Files)
 	require.Equal(t, int64(13+12+6+0+3), b.Bytes)
-	m, err := w.store.Manifest(b.Name)
+	m, err := w.store.Manifest(t.Context(), b.Name)
 	require.NoError(t, err)
 	require.Equal(t, map[string]string{"bot": "1.4.2"}, m.Versions)
 	require.Equal(t, look(t, w.source), m.tree(w.source))
@@ -217,7 +217,7 @@ func TestWhatHoldsStillAtLastIsBackedUpAsItIsThen(t *testing.T) {
 			continue
 		}
 		require.NoError(t, err)
-		m, err := w.store.Manifest(b.Name)
+		m, err := w.store.Manifest(t.Context(), b.Name)
 		require.NoError(t, err)
 		require.Equal(t, look(t, w.source), m.tree(w.source), "after %d changes", last)
 		_, err = w.store.Verify(t.Context(), b.Name, noon)

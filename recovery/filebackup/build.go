@@ -19,11 +19,11 @@ func (j job) build(ctx context.Context, entries []Entry) (err error) {
 	if err := removeTree(j.stage); err != nil { // of an interrupted try
 		return err
 	}
-	from, err := os.OpenRoot(filepath.Join(j.s.dir(j.p.Backup), filesDir))
+	from, err := j.s.contents(ctx, j.p.Backup)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, from.Close()) }()
+	defer func() { err = errors.Join(err, from.close()) }()
 	to, base, err := openParent(j.stage)
 	if err != nil {
 		return err
@@ -57,8 +57,8 @@ func (j job) readBack(ctx context.Context) error {
 
 // builder copies entries of a backup into a new tree.
 type builder struct {
-	from   *os.Root
-	source string // below from
+	from   contents
+	source string // in the paths of from
 	to     *os.Root
 	base   string // below to
 	backup string
@@ -99,7 +99,7 @@ func (b builder) create(ctx context.Context, e Entry) error {
 // copy copies a file and checks that it is the one that was backed up.
 func (b builder) copy(ctx context.Context, e Entry, to string) (err error) {
 	p := path.Join(b.source, string(e.Path))
-	f, err := b.from.OpenFile(p, os.O_RDONLY|openFlags, 0)
+	f, err := b.from.open(ctx, Path(p))
 	if err != nil {
 		return unreadable(b.backup, Path(p), err)
 	}

@@ -22,6 +22,13 @@ type Config struct {
 	// it is made when it is not there. Defaults to /backups/files.
 	Dir string
 
+	// Repository, if set, keeps the backups instead of Dir: compressed, where its Storage is,
+	// and sealed with age where it has a Seal, names, links and attributes too. Its own
+	// record says without a key when a backup was taken and how many files and bytes it
+	// holds. It must be of the same Component. Dir then holds what is of this machine:
+	// locks, drills, the copy of a database on its way, what a restore has still to note.
+	Repository *recovery.Repository
+
 	// Sources are the files and directories to back up. None may lie within
 	// another, or within Dir, or be a symbolic link. Required.
 	Sources []string
@@ -73,6 +80,9 @@ func (c Config) validate() error {
 	if c.Component == "" {
 		errs = append(errs, errors.New("Component: is empty"))
 	}
+	if c.Repository != nil && c.Repository.Component() != c.Component {
+		errs = append(errs, fmt.Errorf("Component: %q, and that of the Repository is %q", c.Component, c.Repository.Component()))
+	}
 	if c.Tries < 0 {
 		errs = append(errs, fmt.Errorf("Tries: %d", c.Tries))
 	}
@@ -121,6 +131,7 @@ func within(path, dir string) bool {
 // safe for concurrent use, by several processes too.
 type Store struct {
 	cfg Config
+	far *repository // nil: the backups lie in Dir
 }
 
 var _ recovery.Target = (*Store)(nil)
@@ -140,5 +151,9 @@ func New(cfg Config) (*Store, error) {
 	if err := atomicfile.MkdirAll(cfg.Dir, 0o700); err != nil {
 		return nil, fmt.Errorf("the directory of the backups: %w", err)
 	}
-	return &Store{cfg}, nil
+	s := &Store{cfg: cfg}
+	if cfg.Repository != nil {
+		s.far = &repository{s, cfg.Repository}
+	}
+	return s, nil
 }

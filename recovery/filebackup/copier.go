@@ -13,22 +13,31 @@ import (
 // copier writes a tree that is being read to where the backup lies. A nil copier
 // writes nothing.
 type copier struct {
-	root *os.Root // the files of the backup
-	from string   // the base name of the source
-	at   string   // the path of the source below root
+	root  *os.Root // the files of the backup
+	from  string   // the base name of the source
+	at    string   // the path of the source below root
+	parts *parts   // if set, files become parts of a draft, and root is scratch
 }
 
 func (c *copier) path(p string) string { return path.Join(c.at, strings.TrimPrefix(p, c.from)) }
 
+// database is the path below root where an engine may copy a database to.
+func (c *copier) database(p string) string {
+	if c.parts != nil {
+		return "database"
+	}
+	return c.path(p)
+}
+
 func (c *copier) mkdir(p string) error {
-	if c == nil {
+	if c == nil || c.parts != nil {
 		return nil
 	}
 	return c.root.MkdirAll(c.path(p), 0o700)
 }
 
 func (c *copier) link(target, p string) error {
-	if c == nil {
+	if c == nil || c.parts != nil {
 		return nil
 	}
 	if err := c.remove(p); err != nil {
@@ -38,7 +47,7 @@ func (c *copier) link(target, p string) error {
 }
 
 func (c *copier) remove(p string) error {
-	if c == nil {
+	if c == nil || c.parts != nil {
 		return nil
 	}
 	return c.root.RemoveAll(c.path(p))
@@ -48,6 +57,9 @@ func (c *copier) remove(p string) error {
 func (c *copier) file(ctx context.Context, p string, f io.Reader, buf []byte) (int64, string, error) {
 	if c == nil {
 		return copyHashing(ctx, io.Discard, f, buf)
+	}
+	if c.parts != nil {
+		return c.parts.write(ctx, Path(c.path(p)), f, buf)
 	}
 	return writeFile(ctx, c.root, c.path(p), f, buf)
 }
@@ -108,3 +120,20 @@ func syncOne(root *os.Root, p string) error {
 	}
 	return errors.Join(f.Sync(), f.Close())
 }
+
+// storedFiles are the contents of a backup that lies in a directory as it was.
+type storedFiles struct{ root *os.Root }
+
+func openFiles(dir string) (contents, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	return storedFiles{root}, nil
+}
+
+func (c storedFiles) open(_ context.Context, p Path) (io.ReadCloser, error) {
+	return c.root.OpenFile(string(p), os.O_RDONLY|openFlags, 0)
+}
+
+func (c storedFiles) close() error { return c.root.Close() }

@@ -84,7 +84,7 @@ func TestLaw8_AKilledBackupIsNeverGoodUnlessItIsWhole(t *testing.T) {
 				continue
 			}
 			require.NoError(t, err, "its commit record is there, so it is whole")
-			m, err := store.Manifest(b.Name)
+			m, err := store.Manifest(t.Context(), b.Name)
 			require.NoError(t, err)
 			require.Equal(t, look(t, filepath.Join(dir, "config")), m.tree(filepath.Join(dir, "config")))
 		}
@@ -166,11 +166,15 @@ func treeSum(t *testing.T, p string) string {
 // preparePlan makes a tree, a verified backup of it, another tree in its place, and
 // a plan to bring the first one back.
 func preparePlan(t *testing.T, dir string) error {
+	return preparePlanOf(t, dir, func() (*Store, error) { return openStore(dir) })
+}
+
+func preparePlanOf(t *testing.T, dir string, open func() (*Store, error)) error {
 	source := filepath.Join(dir, "config")
 	if err := writeTree(source, "2"); err != nil {
 		return err
 	}
-	store, err := openStore(dir)
+	store, err := open()
 	if err != nil {
 		return err
 	}

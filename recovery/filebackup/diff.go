@@ -35,7 +35,7 @@ func (s *Store) Diff(ctx context.Context, p Plan) (string, error) {
 	return text, nil
 }
 
-func (s *Store) diff(ctx context.Context, p Plan) (string, error) {
+func (s *Store) diff(ctx context.Context, p Plan) (_ string, err error) {
 	if id, err := p.id(); err != nil || id != p.ID {
 		return "", errors.Join(fmt.Errorf("the plan is not as it was made: %w", ErrMoved), err)
 	}
@@ -46,7 +46,19 @@ func (s *Store) diff(ctx context.Context, p Plan) (string, error) {
 	if is, err := fingerprint(current); err != nil || is != p.Before {
 		return "", errors.Join(fmt.Errorf("the target is not as it was at %v: %w", p.At, ErrMoved), err)
 	}
-	stored := filepath.Join(s.dir(p.Backup), filesDir, string(p.Source[1:]))
+	m, _, err := s.manifest(ctx, p.Backup)
+	if err != nil {
+		return "", err
+	}
+	from, err := s.contents(ctx, p.Backup)
+	if err != nil {
+		return "", err
+	}
+	defer func() { err = errors.Join(err, from.close()) }()
+	files := map[Path]bool{}
+	for _, e := range m.tree(string(p.Source)) {
+		files[e.Path] = e.Kind == File
+	}
 	var b strings.Builder
 	for _, c := range p.Changes {
 		if err := ctx.Err(); err != nil {
@@ -56,9 +68,11 @@ func (s *Store) diff(ctx context.Context, p Plan) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		after, err := readText(filepath.Join(stored, string(c.Path)))
-		if err != nil {
-			return "", err
+		after := text{none: true}
+		if files[c.Path] {
+			if after, err = storedText(ctx, from, Path(path.Join(string(p.Source[1:]), string(c.Path)))); err != nil {
+				return "", err
+			}
 		}
 		b.WriteString(unified(path.Join(string(p.Into), string(c.Path)), before, after))
 	}
@@ -85,6 +99,19 @@ func readText(p string) (t text, err error) {
 	if err != nil {
 		return t, err
 	}
+	return textOf(f)
+}
+
+func storedText(ctx context.Context, from contents, p Path) (text, error) {
+	f, err := from.open(ctx, p)
+	if err != nil {
+		return text{}, err
+	}
+	return textOf(f)
+}
+
+// textOf reads what can be shown of an open file, and closes it.
+func textOf(f io.ReadCloser) (t text, err error) {
 	defer func() { err = errors.Join(err, f.Close()) }()
 	t.data, err = io.ReadAll(io.LimitReader(f, maxDiffBytes+1))
 	if err != nil {

@@ -25,8 +25,15 @@
 // named in Manifest.NotKept, in the Note of a backup and in the plan: other attributes,
 // such as security.capability, and names of a file that lie outside of its source. Not
 // kept and not named are attributes of symbolic links and the labels of SELinux, which
-// its policy gives. A backup is not sealed: what lies in Dir can be read by its owner
-// without a key. What must be sealed goes through a recovery.Repository.
+// its policy gives. What lies in Dir can be read by its owner without a key.
+//
+// What must be sealed, or must lie elsewhere, goes to a recovery.Repository: Config.Repository.
+// With a Seal nothing of a file can be read without the key, neither content nor name, link,
+// owner or attribute; how many files there are and how long each is, compressed, can. All else is
+// as above. A file that changes while it is read lies there once more for each time that
+// it was read, and a database is copied to a directory below Dir on its way, which the
+// backup removes, or after a kill the next one. A backup whose key does not open it is not
+// begun, and one that cannot be opened is not called damaged: recovery.ErrKey.
 //
 // # Usage
 //
@@ -45,6 +52,15 @@
 //	fmt.Print(text)
 //	done, err := store.Restore(ctx, plan, "alice", "config was damaged", now)
 //
+// Sealed, on any Storage, and for a key that is kept apart besides:
+//
+//	repository, err := recovery.NewRepository(recovery.RepositoryConfig{
+//		Component: recovery.Configuration,
+//		Storage:   storage,
+//		Seal:      &recovery.Seal{Recipients: []age.Recipient{ours, offline}, Identities: readKey},
+//	})
+//	store, err := filebackup.New(filebackup.Config{Repository: repository, Dir: "/var/lib/bot/restores", ...})
+//
 // A Store is a recovery.Target, so that a recovery.Catalog takes and verifies
 // backups through it and holds them against their objectives.
 //
@@ -60,6 +76,7 @@
 //	  LOCK                      held by the process that restores
 //	  UNNOTED.0a1b2c3d4e5f      of a plan: its exchange began, its end is not on the timeline
 //	  DRILL.LOCK                held by the one that restores for practice
+//	  DRAFT.LOCK                held by the one that has a copy of a database on its way
 //
 // Files in a backup are readable by their owner alone, whatever they were before:
 // a backup of secrets is one too.

@@ -16,6 +16,9 @@ func (s *Store) Backups(ctx context.Context) ([]recovery.Backup, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	if s.far != nil {
+		return s.far.list(ctx)
+	}
 	dirs, err := os.ReadDir(s.cfg.Dir)
 	if err != nil {
 		return nil, fmt.Errorf("listing backups: %w", err)
@@ -38,15 +41,23 @@ func (s *Store) Backups(ctx context.Context) ([]recovery.Backup, error) {
 	return backups, nil
 }
 
-// Manifest returns the commit record of a backup.
-func (s *Store) Manifest(name string) (Manifest, error) {
-	m, _, err := s.manifest(name)
+// Manifest returns the commit record of a backup; with Config.Repository, of one that counts.
+func (s *Store) Manifest(ctx context.Context, name string) (Manifest, error) {
+	m, _, err := s.manifest(ctx, name)
 	return m, err
 }
 
 // manifest reads a commit record and returns its SHA-256 too. A record that is
 // missing or makes no sense is *recovery.DamagedError.
-func (s *Store) manifest(name string) (Manifest, string, error) {
+func (s *Store) manifest(ctx context.Context, name string) (Manifest, string, error) {
+	if s.far != nil {
+		return s.far.manifest(ctx, name)
+	}
+	return s.local(name)
+}
+
+// local is manifest of a backup in Dir.
+func (s *Store) local(name string) (Manifest, string, error) {
 	if err := s.exists(name); err != nil {
 		return Manifest{}, "", err
 	}
@@ -85,7 +96,7 @@ func (s *Store) exists(name string) error {
 // describe says what a backup is by what lies on the disk, and by nothing else.
 func (s *Store) describe(name string) (recovery.Backup, error) {
 	b := recovery.Backup{Component: s.cfg.Component, Name: name, Place: s.dir(name), State: recovery.Damaged}
-	m, sum, err := s.manifest(name)
+	m, sum, err := s.local(name)
 	if d, ok := errors.AsType[*recovery.DamagedError](err); ok {
 		b.Problem = fmt.Sprintf("%s: %s", d.File, d.Reason)
 		if errors.Is(err, fs.ErrNotExist) {

@@ -110,7 +110,7 @@ func (s *Store) plan(ctx context.Context, req Request, now time.Time) (Plan, err
 	if err != nil {
 		return Plan{}, err
 	}
-	m, sum, err := s.manifest(b.Name)
+	m, sum, err := s.manifest(ctx, b.Name)
 	if err != nil {
 		return Plan{}, err
 	}

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/andon-go/andon/recovery"
@@ -36,17 +35,17 @@ func (s *Store) Rehearse(ctx context.Context, name string, _ time.Time) (r recov
 	if !got {
 		return r, fmt.Errorf("%s is held by another drill: %w", l.Path(), ErrBusy)
 	}
-	if err := s.removeRehearsals(); err != nil { // of one that was killed
+	if err := s.removeAll(drillPrefix); err != nil { // of one that was killed
 		return r, err
 	}
-	defer func() { err = errors.Join(err, s.removeRehearsals()) }()
+	defer func() { err = errors.Join(err, s.removeAll(drillPrefix)) }()
 	if name == "" {
 		return r, fmt.Errorf("%q in %s: %w", name, s.cfg.Dir, recovery.ErrNotFound)
 	}
 	if _, err := s.pick(ctx, name); err != nil {
 		return r, err
 	}
-	m, _, err := s.manifest(name)
+	m, _, err := s.manifest(ctx, name)
 	if err != nil {
 		return r, err
 	}
@@ -74,17 +73,4 @@ func (s *Store) rehearse(ctx context.Context, m Manifest) (r recovery.Rehearsal,
 	files, bytes := totals(m.Entries)
 	r.Evidence = fmt.Sprintf("%d files with %d bytes of %v were restored and read back: content, mode, owner, time, names and attributes are as backed up", files, bytes, m.Sources)
 	return r, nil
-}
-
-func (s *Store) removeRehearsals() error {
-	entries, err := os.ReadDir(s.cfg.Dir)
-	if err != nil {
-		return err
-	}
-	for _, e := range entries {
-		if strings.HasPrefix(e.Name(), drillPrefix) {
-			err = errors.Join(err, removeTree(filepath.Join(s.cfg.Dir, e.Name())))
-		}
-	}
-	return err
 }

@@ -129,7 +129,7 @@ func (j job) verified(ctx context.Context) ([]Entry, error) {
 	if _, err := j.s.pick(ctx, j.p.Backup); err != nil {
 		return nil, err
 	}
-	m, sum, err := j.s.manifest(j.p.Backup)
+	m, sum, err := j.s.manifest(ctx, j.p.Backup)
 	if err != nil {
 		return nil, err
 	}
@@ -288,6 +288,15 @@ func (j job) result() Restored {
 	return r
 }
 
+// measure keeps how long the restore took, for the objectives.
+func (j job) measure(ctx context.Context, at time.Time, took time.Duration) error {
+	if j.s.far != nil {
+		return j.s.far.Restored(ctx, j.p.Backup, at, took)
+	}
+	note := measured{Manifest: j.p.Manifest, At: at.UTC(), Took: took, Into: j.p.Into}
+	return writeFrame(j.s.dir(j.p.Backup), restoredFile, "restored", note)
+}
+
 // report keeps the outcome: it has happened, so it is told even when ctx has ended.
 func (j job) report(ctx context.Context, by, why string, now time.Time) (Restored, error) {
 	r := j.result()
@@ -296,8 +305,7 @@ func (j job) report(ctx context.Context, by, why string, now time.Time) (Restore
 	if err == nil {
 		err = j.noted()
 	}
-	note := measured{Manifest: j.p.Manifest, At: at.UTC(), Took: r.Took, Into: j.p.Into}
-	if werr := writeFrame(j.s.dir(j.p.Backup), restoredFile, "restored", note); werr != nil {
+	if werr := j.measure(context.WithoutCancel(ctx), at, r.Took); werr != nil {
 		err = errors.Join(err, fmt.Errorf("keeping the measured time: %w", werr))
 	}
 	if err != nil {

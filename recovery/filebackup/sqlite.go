@@ -45,7 +45,7 @@ func SQLite3(program string) func(ctx context.Context, from, to string) error {
 }
 
 func sqlite3(ctx context.Context, program string, args ...string) (string, error) {
-	args = append([]string{"-batch", "-init", os.DevNull, "-cmd", ".timeout 10000"}, args...)
+	args = append([]string{"-batch", "-init", os.DevNull, "-cmd", ".timeout 60000"}, args...) // a writer that never pauses lets one in now and then
 	cmd := exec.CommandContext(ctx, program, args...)
 	var stdout, stderr strings.Builder
 	cmd.Stdout, cmd.Stderr = &stdout, &stderr
@@ -129,8 +129,8 @@ func (r *reader) restless(p string) bool { return r.databases[p] || r.holders[p]
 
 // readDatabase copies a database by its own engine, and reads what was copied.
 func (r *reader) readDatabase(ctx context.Context, n node, e *Entry) error {
-	to := r.to.path(n.path)
-	if err := r.to.remove(n.path); err != nil {
+	to := r.to.database(n.path)
+	if err := r.to.root.RemoveAll(to); err != nil {
 		return err
 	}
 	from := filepath.Join(r.root.Name(), n.path)
@@ -148,8 +148,14 @@ func (r *reader) readDatabase(ctx context.Context, n node, e *Entry) error {
 	if err == nil && !is {
 		err = fmt.Errorf("what was copied of the database %q is none", from)
 	}
-	if err == nil {
-		e.Size, e.SHA256, err = copyHashing(ctx, io.Discard, f, r.buf)
+	switch {
+	case err != nil:
+	case r.to.parts != nil:
+		e.Size, e.SHA256, err = r.to.file(ctx, n.path, f, r.buf)
+	default:
+		if e.Size, e.SHA256, err = copyHashing(ctx, io.Discard, f, r.buf); err == nil {
+			err = f.Sync()
+		}
 	}
-	return errors.Join(err, f.Sync(), f.Close())
+	return errors.Join(err, f.Close())
 }

@@ -55,7 +55,7 @@ func TestADatabaseThatIsWrittenToIsCopiedWhole(t *testing.T) {
 			copied := filepath.Join(b.Place, filesDir, db)
 			require.Equal(t, "0", sql(t, copied, "SELECT count(*) FROM (SELECT n FROM legs GROUP BY n HAVING count(*)<>2)"))
 			require.Equal(t, "1", sql(t, copied, "SELECT count(*)>10 FROM legs"))
-			m, err := w.store.Manifest(b.Name)
+			m, err := w.store.Manifest(t.Context(), b.Name)
 			require.NoError(t, err)
 			require.Len(t, m.Entries, 2, "the directory and the database, without its journals")
 			cancel()

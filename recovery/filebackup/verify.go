@@ -20,7 +20,10 @@ import (
 // the error is a *recovery.DamagedError with the first file in the order of the
 // paths; when ctx ends the verdict stays as it was.
 func (s *Store) Verify(ctx context.Context, name string, now time.Time) (recovery.Backup, error) {
-	m, sum, err := s.manifest(name)
+	if s.far != nil {
+		return s.far.verify(ctx, name, now)
+	}
+	m, sum, err := s.local(name)
 	if errors.Is(err, recovery.ErrDamaged) {
 		b, derr := s.describe(name)
 		return b, errors.Join(err, derr)
