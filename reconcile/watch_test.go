@@ -639,7 +639,7 @@ func TestCord_MayAskTheReconcilerBack(t *testing.T) {
 func botsStop(t *testing.T, change func(*reconcile.Config)) (*safety.Switch, *guard) {
 	var g *guard
 	sw, err := safety.Open(t.Context(), safety.Config{
-		Name: "bot", Dir: t.TempDir(), Log: slog.New(slog.DiscardHandler),
+		Name: "bot", Dir: t.TempDir(), NoFlags: true, DurableWithin: time.Minute, Log: slog.New(slog.DiscardHandler),
 		BeforeResume: func(ctx context.Context) error { return g.Ready(ctx) },
 	})
 	require.NoError(t, err)

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/andon-go/andon/internal/crashtest"
 	"github.com/andon-go/andon/safety"
@@ -20,7 +21,7 @@ import (
 // for its state and one for its flags.
 func crashConfig(dir string) safety.Config {
 	return safety.Config{
-		Name: "crash", Dir: filepath.Join(dir, "state"), Flags: safety.FlagsIn(dir),
+		Name: "crash", Dir: filepath.Join(dir, "state"), Flags: safety.FlagsIn(dir), DurableWithin: time.Minute,
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil)),
 	}
 }

@@ -19,7 +19,7 @@ type Config struct {
 	Setup func(dir string) error
 
 	// Timeout bounds each child, from its start to its end. A child that takes
-	// longer is killed and fails the test. Defaults to 30 s.
+	// longer is killed and fails the test. Defaults to 2 min: machines may be loaded.
 	Timeout time.Duration
 
 	// MaxSteps bounds how many steps are killed at. Where the work has more, that
@@ -30,7 +30,7 @@ type Config struct {
 
 func (c Config) withDefaults() Config {
 	if c.Timeout == 0 {
-		c.Timeout = 30 * time.Second
+		c.Timeout = 2 * time.Minute
 	}
 	if c.MaxSteps == 0 {
 		c.MaxSteps = 100

@@ -29,7 +29,7 @@ type RandomConfig struct {
 	// Seed decides every delay; a failure prints the delay it used. Defaults to 1.
 	Seed uint64
 
-	// Timeout bounds a child's way to its function. Defaults to 30 s.
+	// Timeout bounds a child's way to its function. Defaults to 2 min.
 	Timeout time.Duration
 }
 
@@ -51,7 +51,7 @@ func (c RandomConfig) withDefaults() (RandomConfig, error) {
 		c.Seed = 1
 	}
 	if c.Timeout == 0 {
-		c.Timeout = 30 * time.Second
+		c.Timeout = 2 * time.Minute
 	}
 	return c, c.validate()
 }

@@ -74,12 +74,12 @@ func bot(name string, open func(conn string) (fleet.Backend, error)) error {
 	if t.history, err = os.OpenFile(dir+"/history", os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600); err != nil {
 		return err
 	}
-	if t.m, err = fleet.NewMember(fleet.Config{Name: name, Backend: backend, Lease: lease, WriteWithin: 3 * time.Second, Log: log}); err != nil {
+	if t.m, err = fleet.NewMember(fleet.Config{Name: name, Backend: backend, Lease: lease, WriteWithin: 10 * time.Second, Log: log}); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	if t.sw, err = safety.Open(ctx, safety.Config{Name: name, Dir: dir + "/state", NoFlags: true, Lease: t.m, DrainWithin: time.Second, Log: log}); err != nil {
+	if t.sw, err = safety.Open(ctx, safety.Config{Name: name, Dir: dir + "/state", NoFlags: true, Lease: t.m, DrainWithin: time.Second, DurableWithin: patience, Log: log}); err != nil {
 		return err
 	}
 	var wg sync.WaitGroup

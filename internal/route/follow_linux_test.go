@@ -130,6 +130,17 @@ func TestTheRouteIsNamedStationByStation(t *testing.T) {
 	require.ErrorIs(t, err, unix.ENETUNREACH, "law 1: a machine without a route has none, and not an empty one")
 }
 
+// Whoever is late himself has not been kept waiting: the answer lies there.
+func TestAnAnswerThatIsThereIsReadHoweverLate(t *testing.T) {
+	var froms []string
+	ended, err := Follow(t.Context(), netip.MustParseAddr("127.0.0.1"), 0, func(from netip.Addr, _ time.Duration) {
+		froms = append(froms, from.String())
+	})
+	require.NoError(t, err)
+	require.Empty(t, ended)
+	require.Equal(t, []string{"127.0.0.1"}, froms)
+}
+
 func TestLaw1_NoAddressIsNotThisMachine(t *testing.T) {
 	w, err := follow(t.Context(), netip.Addr{})
 	require.ErrorContains(t, err, "no address")

@@ -15,7 +15,7 @@ func isNot(err error) bool {
 }
 
 func TestRestartIsGracefulAndForcedOnlyWhenThatFails(t *testing.T) {
-	w := newWorld(t, func(c *docker.Config) { c.Grace = time.Second })
+	w := newWorld(t, func(c *docker.Config) { c.Grace = time.Minute })
 	w.box.Run("bot", w.image("1"), nil)
 	w.box.Run("deaf", w.image("deaf", "BOT_DEAF", "1"), nil)
 	r, err := w.Restart(t.Context(), "bot", alice, why, noon)
@@ -27,10 +27,12 @@ func TestRestartIsGracefulAndForcedOnlyWhenThatFails(t *testing.T) {
 	require.NoError(t, err)
 	require.Contains(t, out, "bot ended\n", "it was asked")
 
+	w.open(t, func(c *docker.Config) { c.Grace = time.Second })
 	r, err = w.Restart(t.Context(), "deaf", alice, why, noon)
 	require.NoError(t, err)
 	require.True(t, r.Forced)
 	require.True(t, r.Container.Up())
+	w.open(t)
 	_, err = w.Stop(t.Context(), "bot", alice, why, noon)
 	require.NoError(t, err)
 	r, err = w.Restart(t.Context(), "bot", alice, why, noon)
@@ -157,12 +159,12 @@ func TestAwaitSaysWhenAContainerDoesNotBecomeWell(t *testing.T) {
 	_, err = w.Await(t.Context(), "sick")
 	require.ErrorIs(t, err, docker.ErrNotWell)
 	require.ErrorContains(t, err, "unhealthy")
+	w.open(t, slowly)
 	w.box.Run("exits", w.image("exits", "BOT_EXIT", "7"), nil)
 	c, err = w.Await(t.Context(), "exits")
 	require.ErrorIs(t, err, docker.ErrNotWell)
 	require.Equal(t, 7, c.ExitCode)
 	w.box.Run("loops", w.image("loops", "BOT_EXIT", "7"), policy("always"))
-	w.open(t, func(c *docker.Config) { c.Settle = 5 * time.Second })
 	_, err = w.Await(t.Context(), "loops")
 	require.ErrorIs(t, err, docker.ErrNotWell, "one that is started again and again is not well")
 

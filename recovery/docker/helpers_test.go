@@ -40,13 +40,18 @@ func newWorld(t testing.TB, change ...func(*docker.Config)) world {
 	return w
 }
 
-// quick is a configuration that does not wait long.
+// quick is a configuration that does not wait long where all goes well. Whoever counts on a
+// container's end being noticed asks for slowly too.
 func quick(c docker.Config) docker.Config {
-	c.Grace, c.WellWithin, c.Settle, c.Poll = 10*time.Second, 20*time.Second, 100*time.Millisecond, 20*time.Millisecond
-	c.Timeout = 20 * time.Second
+	c.Grace, c.WellWithin, c.Settle, c.Poll = 10*time.Second, time.Minute, 100*time.Millisecond, 20*time.Millisecond
+	c.Timeout = time.Minute
 	c.Logger = slog.New(slog.NewTextHandler(io.Discard, nil))
 	return c
 }
+
+// slowly gives a container that ends at once the time to do so, and the engine the time to
+// notice, before it is taken for well.
+func slowly(c *docker.Config) { c.Settle = 5 * time.Second }
 
 // open makes another stack on the same sandbox.
 func (w *world) open(t testing.TB, change ...func(*docker.Config)) {

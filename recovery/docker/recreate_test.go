@@ -235,8 +235,12 @@ func TestComplaint_AFailedReplacementIsTakenBack(t *testing.T) {
 			w := newWorld(t)
 			id := w.box.Run("bot", w.image("1"), policy("always"))
 			plan := w.planTo(t, w.box.Image(image))
+			if name == "ends at once" {
+				w.open(t, slowly)
+			}
 			_, err := w.Recreate(t.Context(), plan, alice, why, noon)
 			require.ErrorIs(t, err, docker.ErrTakenBack)
+			w.open(t)
 			failed, ok := errors.AsType[*docker.RecreateError](err)
 			require.True(t, ok)
 			now, _ := w.box.State(w.box.Name("bot"))
@@ -412,13 +416,14 @@ func (c cut) Tag(ctx context.Context, image, ref string) error {
 func TestLaw9_ARollbackThatTheEngineCutsOffEndsWithOneContainerInCharge(t *testing.T) {
 	w := newWorld(t)
 	one := w.image("1")
+	bad := w.box.Image(dockertest.Image{Tag: "bad", Env: map[string]string{"BOT_SICK": "1"}, Health: true})
 	for _, tc := range []struct {
 		name, image string
 		first       int // the change to begin with
 		cuts        int // at least
 	}{
 		{"forward", w.image("2"), 1, 9},
-		{"back", w.image("bad", "BOT_EXIT", "1"), 8, 4}, // it is well until it has started
+		{"back", bad, 8, 4}, // it is well until it has started
 	} {
 		t.Run(tc.name, func(t *testing.T) {
 			cuts := 0

@@ -125,6 +125,6 @@ func TestHelpers(t *testing.T) {
 	other := New(t, safety.Config{}) // nothing is shared
 	RequireActive(t, other)
 	require.NoError(t, os.WriteFile(other.Status().Flags[0].Path, nil, 0o600))
-	require.Eventually(t, func() bool { return other.State() == safety.Halted }, 20*time.Second, time.Millisecond)
+	require.Eventually(t, func() bool { return other.State() == safety.Halted }, time.Minute, time.Millisecond)
 	require.Equal(t, safety.Halted, RequireHold(t, other, "EMERGENCY_STOP").State)
 }

@@ -14,10 +14,13 @@ import (
 	"github.com/andon-go/andon/safety"
 )
 
+// patience is how long a loaded machine, or its disk, may take.
+const patience = time.Minute
+
 // New returns an active switch that is run and closed with the test. What cfg leaves
 // out is filled in: a name, a state directory and a directory for the playbook's
-// flags below tb.TempDir, and a log that goes nowhere. Status().Flags says where
-// the flags lie.
+// flags below tb.TempDir, a minute for the disk, which a test may share with many, and
+// a log that goes nowhere. Status().Flags says where the flags lie.
 func New(tb testing.TB, cfg safety.Config) *safety.Switch {
 	tb.Helper()
 	sw, err := safety.Open(context.Background(), complete(tb, cfg))
@@ -39,11 +42,10 @@ func New(tb testing.TB, cfg safety.Config) *safety.Switch {
 	if err := sw.Resume(ctx, "safetytest", "a test begins", sw.Status().Holds); err != nil {
 		tb.Fatalf("safetytest: %v", err)
 	}
-	for range 2000 {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		if sw.State() == safety.Active {
 			return sw
 		}
-		time.Sleep(time.Millisecond)
 	}
 	tb.Fatalf("safetytest: the switch does not become active: %v", sw.Check())
 	return nil
@@ -63,6 +65,9 @@ func complete(tb testing.TB, cfg safety.Config) safety.Config {
 			tb.Fatalf("safetytest: %v", err)
 		}
 		cfg.Flags = safety.FlagsIn(dir)
+	}
+	if cfg.DurableWithin == 0 {
+		cfg.DurableWithin = patience
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.NewTextHandler(io.Discard, nil))
