@@ -66,7 +66,7 @@ var heavy = []string{
 }
 
 // support are our packages that only tests may import.
-var support = []string{"internal/crashtest", "internal/needs", "internal/pgtest", "internal/mutants", "internal/fleetdrill"}
+var support = []string{"internal/crashtest", "internal/loopback", "internal/needs", "internal/pgtest", "internal/mutants", "internal/fleetdrill"}
 
 // breaks is the example that breaks things on purpose, as tests do, and so builds on what
 // they build on.

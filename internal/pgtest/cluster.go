@@ -7,15 +7,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
-	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/andon-go/andon/internal/loopback"
 )
 
 // patience bounds each wait: for initdb, for the server to accept, for it to end.
@@ -31,7 +31,6 @@ type Cluster struct {
 	settings []string
 	account  *syscall.Credential // nil: the test's own user
 	server   *server             // nil while it is stopped
-	accepted bool                // it has served on its port, which it keeps from then on
 	frozen   []int               // the processes that Freeze stopped
 }
 
@@ -44,7 +43,7 @@ func Start(t testing.TB, settings ...string) *Cluster {
 	if err != nil {
 		t.Fatalf("pgtest: %v", err)
 	}
-	c := &Cluster{t: t, bin: bin, base: base, settings: settings}
+	c := &Cluster{t: t, bin: bin, base: base, port: loopback.Port(t), settings: settings}
 	t.Cleanup(func() {
 		c.Thaw()
 		c.Stop()
@@ -101,20 +100,9 @@ func (c *Cluster) Stop() {
 func (c *Cluster) Restart() {
 	c.t.Helper()
 	c.Stop()
-	err := c.up()
-	for range 5 { // at first somebody else may have taken the port that was free
-		if err == nil || c.accepted || !strings.Contains(err.Error(), "Address already in use") {
-			break
-		}
-		c.Stop()
-		if c.port, err = freePort(); err == nil {
-			err = c.up()
-		}
-	}
-	if err != nil {
+	if err := c.up(); err != nil {
 		c.t.Fatalf("pgtest: %v", err)
 	}
-	c.accepted = true
 }
 
 // create makes the data directory.
@@ -127,9 +115,6 @@ func (c *Cluster) create() error {
 		if err := os.Chown(c.base, int(c.account.Uid), int(c.account.Gid)); err != nil {
 			return err
 		}
-	}
-	if c.port, err = freePort(); err != nil {
-		return err
 	}
 	_, err = c.run("initdb", "-D", c.data(), "-U", "postgres", "--auth=trust", "--encoding=UTF8", "--locale=C", "--no-sync")
 	return err
@@ -174,13 +159,4 @@ func (c *Cluster) run(name string, args ...string) ([]byte, error) {
 		return out, fmt.Errorf("%s: %w: %s", name, errors.Join(err, ctx.Err()), bytes.TrimSpace(stderr.Bytes()))
 	}
 	return out, nil
-}
-
-// freePort returns a port of the loopback on which nobody listens just now.
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	return l.Addr().(*net.TCPAddr).Port, l.Close()
 }

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 	"strings"
 	"sync"
@@ -464,10 +463,10 @@ func loadPiece(ctx context.Context, conn *pgx.Conn, from source, t *Table, piece
 	if err != nil {
 		return d, err
 	}
-	kept := &keepsError{from: rows}
-	tag, err := conn.PgConn().CopyFrom(ctx, kept, sql)
-	if kept.err != nil {
-		return d, kept.err // the server only repeats it
+	given := &supply{from: rows}
+	tag, err := conn.PgConn().CopyFrom(ctx, given, sql)
+	if failed := given.end(); failed != nil {
+		return d, failed // the server only repeats it
 	}
 	if err != nil {
 		return d, err
@@ -476,20 +475,6 @@ func loadPiece(ctx context.Context, conn *pgx.Conn, from source, t *Table, piece
 		return d, fmt.Errorf("part %q holds %d rows instead of %d, and the server took %d: %w", piece.Part, d.rows, piece.Rows, tag.RowsAffected(), ErrDiffers)
 	}
 	return d, nil
-}
-
-// keepsError remembers what reading failed of.
-type keepsError struct {
-	from io.Reader
-	err  error
-}
-
-func (k *keepsError) Read(b []byte) (int, error) {
-	n, err := k.from.Read(b)
-	if err != nil && !errors.Is(err, io.EOF) {
-		k.err = err
-	}
-	return n, err
 }
 
 // finish adds keys and indexes, then what stands on them, and collects statistics.
